@@ -1,0 +1,113 @@
+# From a fresh clone to FINDINGS.pdf; `make` alone lists the targets.
+# Written for GNU make 3.81 (macOS has no newer one) and a POSIX shell. Every path is relative and
+# every Python tool is called as `python -m`, so the folder can be moved with its .venv.
+
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+PY := .venv/bin/python
+# A copy of what is installed, written last of all: .venv is complete.
+VENV := .venv/requirements.txt
+
+# QUICK=1: small experiments, everything under build/quick.
+ifneq ($(filter-out 0,$(QUICK)),)
+BUILD := build/quick
+PDF := build/quick/FINDINGS.pdf
+RUN := $(PY) -m common.execution --quick
+TEX_SEARCH := build/quick:
+LEDGER :=
+else
+BUILD := build
+PDF := FINDINGS.pdf
+RUN := $(PY) -m common.execution
+TEX_SEARCH :=
+# README.md repeats the claims of all notebooks.
+LEDGER := build/stamps/ledger.done
+endif
+
+NOTEBOOKS := $(wildcard 0*_*/*.ipynb)
+SECTIONS := $(patsubst %/,%,$(sort $(dir $(NOTEBOOKS))))
+STAMPS := $(NOTEBOOKS:%.ipynb=$(BUILD)/stamps/%.done)
+PAGES := $(NOTEBOOKS:%.ipynb=build/html/%.html)
+
+.PHONY: help figures findings.pdf test lab html bench clean tex $(SECTIONS) $(SECTIONS:%=%/)
+# Committed: never deleted, whatever becomes of its recipe.
+.PRECIOUS: FINDINGS.pdf
+
+help: ## list these targets
+	@echo "make figures, make findings.pdf, ...   (QUICK=1: small runs under build/quick)"
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  %-34s %s\n", $$1, $$2 }' Makefile
+	@for s in $(SECTIONS); do printf '  %-34s %s\n' $$s "the notebooks of this section"; done
+
+figures: $(STAMPS) $(LEDGER) ## run every notebook that is out of date: figures and results
+
+findings.pdf: $(PDF) $(LEDGER) ## the same, then FINDINGS.pdf
+	@echo "$(PDF) is up to date"
+
+test: $(VENV) ## linter and whole test suite, notebooks in quick mode included
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m pytest
+
+lab: $(VENV) ## JupyterLab with this project's kernel
+	$(PY) -m jupyterlab
+
+html: $(PAGES) ## notebooks as stand-alone pages under build/html
+
+bench: $(VENV) ## speed against a plain reference
+	$(PY) -m pytest tests/benchmarks
+
+clean: ## remove what was built, never a committed file; .venv stays
+	rm -rf build .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -f $(addprefix FINDINGS.,aux log out toc bbl blg fls fdb_latexmk synctex.gz)
+	find . -path ./.venv -prune -o -name __pycache__ -prune -exec rm -rf {} +
+
+# --- notebooks -----------------------------------------------------------------------------------
+
+# The runner writes the stamp, and beside it the modules of common that the notebook imports.
+$(STAMPS): $(BUILD)/stamps/%.done: %.ipynb requirements.txt | $(VENV)
+	@$(RUN) $<
+
+-include $(STAMPS:.done=.d)
+
+build/stamps/ledger.done: $(STAMPS) common/ledger.py
+	@$(PY) -m common.ledger
+	@touch $@
+
+# Each section is a target, also with the slash that a shell's completion adds.
+define section
+$(1): $$(filter $(BUILD)/stamps/$(1)/%,$$(STAMPS))
+$(1)/: $(1)
+endef
+$(foreach s,$(SECTIONS),$(eval $(call section,$(s))))
+
+$(PAGES): build/html/%.html: %.ipynb | $(VENV)
+	@$(PY) -m nbconvert --to html --embed-images --output-dir $(@D) $<
+
+# --- the paper -----------------------------------------------------------------------------------
+
+# The two variables take today's date out of the file: same input, same bytes.
+$(PDF): FINDINGS.tex $(STAMPS) | tex
+	@rm -rf $(BUILD)/latex
+	@mkdir -p $(BUILD)/latex
+	@SOURCE_DATE_EPOCH=1767225600 FORCE_SOURCE_DATE=1 TEXINPUTS="$(TEX_SEARCH)$$TEXINPUTS" \
+	latexmk -norc -pdf -interaction=nonstopmode -halt-on-error -file-line-error \
+	  -outdir=$(BUILD)/latex FINDINGS.tex >$(BUILD)/latex/latexmk.txt 2>&1 </dev/null || { \
+	  echo "LaTeX could not compile FINDINGS.tex:"; echo; \
+	  grep -E -A 4 '^(!|[^ ]+:[0-9]+:)' $(BUILD)/latex/FINDINGS.log | head -n 20; echo; \
+	  echo "The whole log is $(BUILD)/latex/FINDINGS.log"; exit 1; } >&2
+	@mv -f $(BUILD)/latex/FINDINGS.pdf $@
+
+# --- set-up --------------------------------------------------------------------------------------
+
+# Without TeX there is no PDF: that is found out before anything is downloaded or computed. Waiting
+# for it also keeps two apt-get from running at once under -j.
+ifneq ($(filter findings.pdf $(PDF),$(MAKECMDGOALS)),)
+$(VENV): | tex
+endif
+
+$(VENV): requirements.txt
+	@sh common/setup.sh python
+
+tex:
+	@sh common/setup.sh tex

@@ -1,0 +1,167 @@
+"""Everything a notebook leaves behind: figures, animations, arrays, numbers and claims.
+
+A notebook opens one `Output("01_introduction/introduction")` and writes through it. The results
+end up beside the notebook only through `python -m common.execution` (make), which runs it in a
+staging folder and publishes all files at once; by hand, in Jupyter, they go to build/interactive/
+and leave the committed ones alone.
+
+    figures/<name>.png, .pdf, .gif    pictures
+    arrays/<name>.npz                 data too large to commit
+    results.json                      numbers and claims
+    results.tex                       the same as TeX definitions, read by FINDINGS.tex
+
+All bytes are deterministic: no dates, no versions, no paths.
+"""
+
+import json
+import math
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+VERDICTS = ("holds", "holds in part", "does not hold")
+NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+# Characters that claims may use, as LaTeX. Anything else outside ASCII is an error.
+TEX = {
+    "\\": r"\textbackslash{}", "%": r"\%", "&": r"\&", "#": r"\#", "_": r"\_", "$": r"\$",
+    "{": r"\{", "}": r"\}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$", "|": "$|$",
+    "°": r"\textdegree{}", "±": r"$\pm$", "×": r"$\times$", "≈": r"$\approx$", "≤": r"$\leq$",
+    "≥": r"$\geq$", "−": "$-$", "–": "--", "…": r"\dots{}", "²": r"$^2$", "√": r"$\surd$",
+    "→": r"$\to$", "·": r"$\cdot$", "’": "'", "“": "``", "”": "''", "‖": r"$\Vert$",
+}  # fmt: skip
+
+
+class Output:
+    """Where one notebook writes. `notebook` is "section/name", without the .ipynb.
+
+    Raises ValueError for a name that is not of that form.
+    """
+
+    def __init__(self, notebook):
+        if notebook.count("/") != 1:
+            raise ValueError(f'a notebook is named "section/name", got {notebook!r}')
+        self.notebook = notebook
+        self.numbers = {}
+        self.claims = {}
+        staging = os.environ.get("SUPERPOSITION_OUTPUT")
+        self.folder = Path(staging) if staging else ROOT / "build" / "interactive" / notebook
+
+    def save_figure(self, figure, name):
+        """Write a matplotlib figure as PNG (for GitHub) and PDF (for LaTeX)."""
+        path = self._path("figures", name)
+        options = {"bbox_inches": "tight", "pad_inches": 0.05}
+        clean = {"Creator": None, "Producer": None, "CreationDate": None}
+        _write(path.with_suffix(".png"), figure.savefig, metadata={"Software": None}, **options)
+        _write(path.with_suffix(".pdf"), figure.savefig, metadata=clean, **options)
+
+    def save_animation(self, frames, name, milliseconds):
+        """Write frames (PIL images of one size and palette) as an endless GIF; return its path.
+
+        milliseconds : how long each frame stays, one number a frame.
+        """
+        path = self._path("figures", name).with_suffix(".gif")
+        options = {"save_all": True, "append_images": frames[1:], "loop": 0, "disposal": 1}
+        _write(path, frames[0].save, duration=list(milliseconds), optimize=False, **options)
+        return path
+
+    def save_arrays(self, name, **arrays):
+        """Write arrays as a compressed npz file under the ignored build folder."""
+        arrays = {key: np.asarray(value) for key, value in arrays.items()}
+        _write(self._path("arrays", name).with_suffix(".npz"), np.savez_compressed, **arrays)
+
+    def record(self, name, value, form=".3g"):
+        """Keep a number for the write-up, printed there with format `form`; return its text.
+
+        In FINDINGS.tex it is \\result{name}; names are unique over the whole collection. Raises
+        ValueError for a name used before or a value that is not finite.
+        """
+        name = _check_name(name)
+        if name in self.numbers:
+            raise ValueError(f"the result {name!r} was recorded before")
+        value = value.item() if hasattr(value, "item") else value
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"the result {name!r} must be finite, got {value}")
+        text = value if isinstance(value, str) else format(value, form)
+        self.numbers[name] = {"value": value, "text": text}
+        self._save_results()
+        return text
+
+    def claim(self, name, *, paper, found, verdict):
+        """Keep one row of the claims ledger: what the paper says, what was found here.
+
+        verdict : "holds", "holds in part" or "does not hold".
+        """
+        name = _check_name(name)
+        if verdict not in VERDICTS:
+            raise ValueError(f"verdict must be one of {VERDICTS}, got {verdict!r}")
+        if name in self.claims:
+            raise ValueError(f"the claim {name!r} has a row already")
+        self.claims[name] = {"paper": paper, "found": found, "verdict": verdict}
+        self._save_results()
+
+    def ledger(self):
+        """The claims as a table, for display at the end of the notebook."""
+        from IPython.display import Markdown
+
+        rows = ["| claim | the paper | found here | verdict |", "|---|---|---|---|"]
+        for name, row in self.claims.items():
+            cells = (f"`{name}`", row["paper"], row["found"], f"**{row['verdict']}**")
+            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        return Markdown("\n".join(rows))
+
+    def _path(self, kind, name):
+        return self.folder / kind / _check_name(name)
+
+    def _save_results(self):
+        results = {"notebook": self.notebook, "numbers": self.numbers, "claims": self.claims}
+        text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
+        _write(self.folder / "results.json", Path.write_text, text, encoding="utf-8")
+        _write(self.folder / "results.tex", Path.write_text, tex_definitions(results))
+
+
+def verdict(holds, in_part=False):
+    """The verdict on a claim: "holds", else "holds in part" or "does not hold"."""
+    if holds:
+        return VERDICTS[0]
+    return VERDICTS[1] if in_part else VERDICTS[2]
+
+
+def tex_definitions(results):
+    """The TeX definitions of a results.json: \\defineresult and \\defineclaim lines."""
+    lines = [f"% Generated from the run of {results['notebook']}. Do not edit."]
+    for name, number in results["numbers"].items():
+        lines.append(f"\\defineresult{{{name}}}{{{tex_text(number['text'])}}}")
+    for name, row in results["claims"].items():
+        cells = "".join(f"{{{tex_text(row[key])}}}" for key in ("paper", "found", "verdict"))
+        lines.append(f"\\defineclaim{{{name}}}{cells}")
+    return "\n".join(lines) + "\n"
+
+
+def tex_text(text):
+    """Plain text as LaTeX. A minus before a digit becomes a true minus sign.
+
+    Raises ValueError for a character it has no translation of.
+    """
+    text = re.sub(r"(?<![\w.-])-(?=\d)", "−", text)
+    unknown = sorted({c for c in text if not c.isascii() and c not in TEX})
+    if unknown:
+        raise ValueError(f"no LaTeX for the character {unknown[0]!r} in {text!r}")
+    return "".join(TEX.get(c, c) for c in text)
+
+
+def _check_name(name):
+    if not NAME.fullmatch(name):
+        raise ValueError(f"names are lower-case words joined by hyphens, got {name!r}")
+    return name
+
+
+def _write(path, writer, *args, **options):
+    """Call writer(path, ...) on a temporary file and move it into place: never half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"partial-{path.name}")
+    writer(partial, *args, **options)
+    os.replace(partial, path)

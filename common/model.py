@@ -1,0 +1,115 @@
+"""The toy models: a stack of small autoencoders trained side by side.
+
+    h  = W x              (hidden "linear", the paper's model)  or  relu(W x)  (hidden "relu")
+    x' = f(W_out h + b)   with f the ReLU or the identity (output "relu" or "linear")
+
+A tied model has W_out = W^T. Source: paper, "Demonstrating Superposition", the model.
+"""
+
+import math
+
+import torch
+
+from common.data import check_count
+
+ACTIVATIONS = ("linear", "relu")
+
+
+def check_activation(name, role):
+    """Raise ValueError unless `name` is one of the two activations."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"{role} must be one of {ACTIVATIONS}, got {name!r}")
+    return name
+
+
+def xavier_scale(n_features, n_hidden):
+    """Standard deviation sqrt(2 / (n + m)) of Xavier's rule for one m-by-n matrix."""
+    return math.sqrt(2 / (n_features + n_hidden))
+
+
+def authors_scale(n_features, n_hidden, instances):
+    """Standard deviation of the authors' initial W.
+
+    Their notebook applies xavier_normal_ to the stacked (instances, n, m) tensor, whose fans are
+    n*m and instances*m: the scale shrinks as more models are stacked.
+    """
+    return math.sqrt(2 / (n_features * n_hidden + instances * n_hidden))
+
+
+class ToyModel(torch.nn.Module):
+    """A stack of independent toy models.
+
+    W [instances, m, n] holds the feature directions as columns; b [instances, n] starts at 0
+    and stays there without `bias`; an untied model has W_out [instances, n, m] as well, started as
+    the transpose of its W.
+
+    init_scale is the standard deviation of the initial entries of W, by default Xavier's for one
+    model. The draws are made instance by instance, so the first k instances start the same
+    however many are stacked behind them.
+
+    Raises ValueError for sizes below 1, an unknown activation or a scale that is not positive.
+    """
+
+    def __init__(
+        self,
+        n_features,
+        n_hidden,
+        instances=1,
+        *,
+        hidden="linear",
+        output="relu",
+        tied=True,
+        bias=True,
+        init_scale=None,
+        generator=None,
+    ):
+        super().__init__()
+        n = check_count(n_features, "n_features")
+        m = check_count(n_hidden, "n_hidden")
+        instances = check_count(instances, "instances")
+        self.hidden = check_activation(hidden, "hidden")
+        self.output = check_activation(output, "output")
+        self.tied = tied
+        scale = xavier_scale(n, m) if init_scale is None else init_scale
+        if not (math.isfinite(scale) and scale > 0):
+            raise ValueError(f"init_scale must be positive and finite, got {scale!r}")
+        draws = [torch.randn(m, n, generator=generator) for _ in range(instances)]
+        self.W = torch.nn.Parameter(scale * torch.stack(draws))
+        self.b = torch.nn.Parameter(torch.zeros(instances, n), requires_grad=bias)
+        if not tied:
+            self.W_out = torch.nn.Parameter(self.W.detach().transpose(1, 2).clone())
+
+    @property
+    def instances(self):
+        """Number of stacked models."""
+        return self.W.shape[0]
+
+    @property
+    def n_features(self):
+        """Number of features n."""
+        return self.W.shape[2]
+
+    @property
+    def n_hidden(self):
+        """Number of hidden dimensions m."""
+        return self.W.shape[1]
+
+    @property
+    def decoder(self):
+        """Decoding matrix [instances, n, m]: W^T, or W_out of an untied model."""
+        return self.W.transpose(1, 2) if self.tied else self.W_out
+
+    def encode(self, x):
+        """Hidden vectors h [instances, batch, m] of inputs x [instances, batch, n]."""
+        if x.dim() != 3 or x.shape[0] not in (1, self.instances) or x.shape[2] != self.n_features:
+            raise ValueError(
+                f"x must have shape [{self.instances}, batch, {self.n_features}], "
+                f"got {list(x.shape)}"
+            )
+        h = x @ self.W.transpose(1, 2)
+        return torch.relu(h) if self.hidden == "relu" else h
+
+    def forward(self, x):
+        """Reconstructions x' [instances, batch, n] of inputs x [instances, batch, n]."""
+        z = self.encode(x) @ self.decoder.transpose(1, 2) + self.b[:, None]
+        return torch.relu(z) if self.output == "relu" else z

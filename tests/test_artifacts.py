@@ -1,0 +1,114 @@
+"""Figures, results and their TeX: deterministic bytes, names, errors, nothing half-written."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.artifacts import ROOT, Output, tex_text, verdict
+
+
+@pytest.fixture
+def output(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUPERPOSITION_OUTPUT", str(tmp_path))
+    return Output("01_introduction/example")
+
+
+def test_by_hand_everything_goes_to_build_interactive(monkeypatch):
+    monkeypatch.delenv("SUPERPOSITION_OUTPUT", raising=False)
+    folder = Output("01_introduction/example").folder
+    assert folder == ROOT / "build" / "interactive" / "01_introduction" / "example"
+
+
+def test_figures_are_png_and_pdf_with_the_same_bytes_every_time(output, tmp_path):
+    def draw(name):
+        fig, ax = plt.subplots()
+        ax.imshow(np.arange(12).reshape(3, 4), rasterized=True)
+        ax.set_title("title")
+        output.save_figure(fig, name)
+        plt.close(fig)
+        return [(tmp_path / "figures" / f"{name}.{end}").read_bytes() for end in ("png", "pdf")]
+
+    assert draw("one") == draw("two")
+
+
+def test_arrays_have_the_same_bytes_every_time(output, tmp_path):
+    for name in ("one", "two"):
+        output.save_arrays(name, density=np.array([1.0, 0.1]), W=np.eye(2))
+    files = [tmp_path / "arrays" / f"{name}.npz" for name in ("one", "two")]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert np.load(files[0])["density"].tolist() == [1.0, 0.1]
+
+
+def test_animations_loop_and_keep_their_durations(output):
+    frames = [Image.new("P", (8, 8), color) for color in (0, 1, 2)]
+    path = output.save_animation(frames, "moving", [50, 50, 900])
+    with Image.open(path) as gif:
+        assert gif.n_frames == 3 and gif.info["loop"] == 0
+        gif.seek(2)
+        assert gif.info["duration"] == 900
+
+
+def test_numbers_reach_json_and_tex(output, tmp_path):
+    assert output.record("pentagon-angle", 72.0449, ".1f") == "72.0"
+    assert output.record("offset", np.float64(-0.25), ".2f") == "-0.25"
+    assert output.record("steps", 10_000, ",") == "10,000"
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["numbers"]["pentagon-angle"] == {"value": 72.0449, "text": "72.0"}
+    lines = (tmp_path / "results.tex").read_text().splitlines()
+    assert "\\defineresult{pentagon-angle}{72.0}" in lines
+    assert "\\defineresult{offset}{$-$0.25}" in lines
+
+
+def test_claims_reach_json_tex_and_the_ledger(output, tmp_path):
+    output.claim("some-claim", paper="5 % of x_i", found="72° ± 1", verdict=verdict(True))
+    assert json.loads((tmp_path / "results.json").read_text())["claims"] == {
+        "some-claim": {"paper": "5 % of x_i", "found": "72° ± 1", "verdict": "holds"}
+    }
+    tex = (tmp_path / "results.tex").read_text()
+    assert "\\defineclaim{some-claim}{5 \\% of x\\_i}{72\\textdegree{} $\\pm$ 1}{holds}" in tex
+    assert "| `some-claim` | 5 % of x_i | 72° ± 1 | **holds** |" in output.ledger().data
+
+
+def test_verdicts():
+    assert [verdict(True), verdict(False, in_part=True), verdict(False)] == [
+        "holds",
+        "holds in part",
+        "does not hold",
+    ]
+
+
+def test_minus_signs_only_before_numbers():
+    assert tex_text("from -1 to a-1, 10-20") == "from $-$1 to a-1, 10-20"
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda o: Output("introduction"), "named \"section/name\", got 'introduction'"),
+        (lambda o: o.record("Angle", 1.0), "lower-case words joined by hyphens, got 'Angle'"),
+        (lambda o: o.record("angle", float("nan")), "'angle' must be finite, got nan"),
+        (lambda o: [o.record("angle", 1.0) for _ in "ab"], "'angle' was recorded before"),
+        (lambda o: o.claim("a", paper="", found="", verdict="perhaps"), "must be one of .*perhaps"),
+        (lambda o: o.claim("a", paper="", found="\u263a", verdict="holds"), "no LaTeX for"),
+        (lambda o: o.save_figure(plt.Figure(), "../up"), "joined by hyphens"),
+    ],
+)
+def test_bad_input_is_named(output, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(output)
+
+
+def test_a_failed_write_leaves_the_old_file(output, tmp_path):
+    output.save_arrays("kept", a=np.ones(3))
+    before = (tmp_path / "arrays" / "kept.npz").read_bytes()
+
+    class Unwritable:
+        def __array__(self, dtype=None, copy=None):
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        output.save_arrays("kept", a=Unwritable())
+    assert (tmp_path / "arrays" / "kept.npz").read_bytes() == before

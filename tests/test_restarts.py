@@ -1,0 +1,46 @@
+"""Restarts: the choice by exact loss, and the shapes it comes in."""
+
+import pytest
+import torch
+
+from common.exact import population_loss
+from common.restarts import Restarts, train_restarts
+from common.training import Recipe
+
+SHORT = Recipe(steps=30, batch=32, learning_rate=1e-2, weight_decay=0.0, cosine=True)
+
+
+def run(**options):
+    return train_restarts(
+        4, 2, [1.0, 0.1, 0.01], None, restarts=5, recipe=SHORT, snapshot_steps=[0, 30], **options
+    )
+
+
+def test_shapes_and_exact_losses():
+    runs = run()
+    assert runs.W.shape == (3, 5, 2, 4) and runs.b.shape == (3, 5, 4) and runs.loss.shape == (3, 5)
+    expected = population_loss(runs.W, runs.b, runs.density[:, None].expand(3, 5))
+    assert torch.allclose(runs.loss, expected)
+    assert torch.equal(runs.snapshots[30][0], runs.W)
+
+
+def test_best_is_the_lowest_loss_of_each_density():
+    loss = torch.tensor([[3.0, 1.0, 2.0], [1.0, 1.02, 1.005]])
+    W = torch.arange(6.0).reshape(2, 3, 1, 1)
+    runs = Restarts(torch.tensor([1.0, 0.1]), W, W[..., 0], loss, {})
+    assert [w.item() for w in runs.best()[0]] == [1, 3]
+    assert runs.pick(loss).tolist() == [1, 1]
+    assert runs.excess()[0].tolist() == [2, 0, 1]
+    assert runs.agreement().tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_a_hidden_relu_is_judged_on_fresh_inputs(monkeypatch):
+    runs = run(hidden="relu", output="linear", bias=False)
+    assert torch.isfinite(runs.loss).all() and (runs.b == 0).all()
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="restarts must be a whole number of at least 1, got 0"):
+        train_restarts(4, 2, [0.5], None, restarts=0)
+    with pytest.raises(ValueError, match=r"density must lie in \(0, 1\], got 2"):
+        train_restarts(4, 2, [0.5, 2], None, restarts=1)

@@ -1,0 +1,170 @@
+"""Training: gradients against autograd, packing invariance, recipes, errors."""
+
+import pytest
+import torch
+
+from common.data import SparseFeatures, importance_decay
+from common.exact import population_loss
+from common.model import ToyModel
+from common.theory import linear_optimum
+from common.training import AUTHORS, FAST, Recipe, _Stepper, estimate_loss, train
+
+SHORT = Recipe(steps=40, batch=64, learning_rate=1e-2, weight_decay=0.01, cosine=True)
+
+
+class Fixed:
+    """Data that return the same batch again and again, for one stack or a slice of it."""
+
+    def __init__(self, x, share=1.0):
+        self.x, self.n_features, self.instances = x, x.shape[2], x.shape[0]
+        self.density = self.sampled_share = torch.full((x.shape[0],), share, dtype=torch.float64)
+        self.device = x.device
+
+    def sample(self, batch, generator=None, out=None):
+        return self.x
+
+    def stacked(self, instances):
+        return self
+
+
+@pytest.mark.parametrize("hidden", ["linear", "relu"])
+@pytest.mark.parametrize("output", ["linear", "relu"])
+@pytest.mark.parametrize("tied", [True, False])
+def test_gradients_equal_autograd(hidden, output, tied, generator):
+    """Hand-written loss and gradients, in float64, against autograd on the plain formula."""
+    model = ToyModel(6, 3, 4, hidden=hidden, output=output, tied=tied, generator=generator)
+    model = model.double()
+    with torch.no_grad():
+        model.b.normal_(0, 0.3, generator=generator)
+    x = SparseFeatures(6, torch.full((4,), 0.4)).sample(32, generator).double()
+    importance = torch.rand(4, 6, generator=generator, dtype=torch.float64)
+    share = 0.7  # as if 30 % of inputs were empty and had been skipped
+
+    full = (importance[:, None] * (model(x) - x) ** 2).sum(-1).mean(1)
+    empty = (importance * model(torch.zeros(4, 1, 6, dtype=torch.float64))[:, 0] ** 2).sum(-1)
+    loss = share * full + (1 - share) * empty
+    expected = torch.autograd.grad(loss.sum(), list(model.parameters()))
+
+    with torch.no_grad():
+        found = _Stepper(model, Fixed(x, share), importance, batch=32)(x)
+    assert torch.allclose(found, loss, rtol=1e-12)
+    for parameter, gradient in zip(model.parameters(), expected, strict=True):
+        assert torch.allclose(parameter.grad, gradient, rtol=1e-10, atol=1e-14)
+
+
+def test_packing_invariance(generator):
+    """An instance trained alone or in a stack, on the same inputs, ends the same."""
+    x = SparseFeatures(5, torch.tensor([1.0, 0.3, 0.05])).sample(64, generator)
+    importance = torch.rand(3, 5, generator=generator)
+    stack = ToyModel(5, 2, 3, generator=generator)
+    start = stack.W.detach().clone()
+    train(stack, Fixed(x), importance, recipe=SHORT)
+    for k in range(3):
+        alone = ToyModel(5, 2, 1)
+        with torch.no_grad():
+            alone.W.copy_(start[k : k + 1])
+        train(alone, Fixed(x[k : k + 1]), importance[k : k + 1], recipe=SHORT)
+        assert torch.allclose(alone.W[0], stack.W[k], atol=1e-6)
+        assert torch.allclose(alone.b[0], stack.b[k], atol=1e-6)
+
+
+def test_training_is_reproducible_from_its_seed():
+    def run(seed):
+        model = ToyModel(5, 2, 2, generator=torch.Generator().manual_seed(0))
+        history = train(model, SparseFeatures(5, 0.2), recipe=SHORT, seed=seed)
+        return model.W.detach(), history.losses
+
+    (W, losses), (again, losses_again), (other, _) = run(1), run(1), run(2)
+    assert torch.equal(W, again) and torch.equal(losses, losses_again)
+    assert not torch.equal(W, other)
+
+
+def test_skipping_empty_inputs_trains_towards_the_same_loss(generator):
+    """The two samplers estimate one loss: 2^18 inputs, 5 standard errors."""
+    model = ToyModel(4, 2, 1, generator=generator)
+    with torch.no_grad():
+        model.b.fill_(0.1)
+    exact = population_loss(model.W.detach(), model.b.detach(), 0.1)
+    for skip in (False, True):
+        data = SparseFeatures(4, 0.1, skip_empty=skip)
+        mean, error = estimate_loss(model, data, samples=2**18)
+        assert abs(mean - exact) < 5 * error
+        assert error < 0.01 * exact
+
+
+def test_training_reaches_the_linear_optimum(generator):
+    importance = importance_decay(5, 0.7)
+    density = torch.tensor([1.0, 0.1, 0.01], dtype=torch.float64)
+    model = ToyModel(5, 2, 3, output="linear", generator=generator)
+    train(model, SparseFeatures(5, density, skip_empty=True), importance)
+    W, b = model.W.detach(), model.b.detach()
+    loss = population_loss(W, b, density, importance, output="linear")
+    optimum = linear_optimum(density, importance, 2)
+    assert ((loss / optimum - 1).abs() < 1e-3).all()
+
+
+def test_snapshots_and_recorded_losses(generator):
+    model = ToyModel(3, 2, 2, generator=generator)
+    start = model.W.detach().clone()
+    data = SparseFeatures(3, 0.5)
+    history = train(model, data, recipe=SHORT, snapshot_steps=[0, 7, 40], record_every=16)
+    assert sorted(history.snapshots) == [0, 7, 40]
+    assert torch.equal(history.snapshots[0]["W"], start)
+    assert torch.equal(history.snapshots[40]["W"], model.W)
+    assert not torch.equal(history.snapshots[7]["W"], start)
+    assert history.steps == [0, 16, 32, 39]
+    assert history.losses.shape == (4, 2)
+
+
+def test_without_bias_the_bias_stays_zero(generator):
+    model = ToyModel(3, 2, 1, bias=False, generator=generator)
+    train(model, SparseFeatures(3, 0.5), recipe=SHORT)
+    assert (model.b == 0).all()
+
+
+def test_the_authors_recipe_is_as_published():
+    assert Recipe(10_000, 1024, 1e-3, 0.01, False) == AUTHORS
+    assert [AUTHORS.rate(step) for step in (0, 9_999)] == [1e-3, 1e-3]
+    assert FAST.rate(0) == FAST.learning_rate
+    assert FAST.rate(FAST.steps) == pytest.approx(0, abs=1e-12)
+
+
+def test_threads_are_given_back():
+    before = torch.get_num_threads()
+    train(ToyModel(3, 2), SparseFeatures(3, 0.5), recipe=SHORT)
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"importance": [1.0, 2.0]}, r"importance must have shape \[5\] or \[2, 5\], got \[2\]"),
+        ({"importance": [1.0, -1, 1, 1, 1]}, "importance must be finite and >= 0, got -1"),
+        ({"data": SparseFeatures(4, 0.5)}, "data have 4 features but the model has 5"),
+        ({"data": SparseFeatures(5, [0.5] * 3)}, "3 densities do not fit 2 instances"),
+        ({"snapshot_steps": [41]}, "snapshot steps must lie between 0 and 40, got 41"),
+    ],
+)
+def test_bad_arguments_are_named(arguments, message):
+    arguments = {"data": SparseFeatures(5, 0.5), "recipe": SHORT} | arguments
+    with pytest.raises(ValueError, match=message):
+        train(ToyModel(5, 2, 2), **arguments)
+
+
+def test_bad_recipes_are_named():
+    with pytest.raises(ValueError, match="steps must be a whole number of at least 1, got 0"):
+        Recipe(0, 1, 1e-3, 0, False)
+    with pytest.raises(ValueError, match="learning_rate must be finite and at least 1e-12, got 0"):
+        Recipe(1, 1, 0, 0, False)
+    with pytest.raises(ValueError, match="weight_decay must be finite and at least 0, got -1"):
+        Recipe(1, 1, 1e-3, -1, False)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_gives_the_cpus_result(generator):
+    """Same start, same inputs: 40 steps agree to float32 rounding."""
+    x = SparseFeatures(5, torch.tensor([1.0, 0.1])).sample(64, generator)
+    models = [ToyModel(5, 2, 2, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
+    train(models[0], Fixed(x), recipe=SHORT)
+    train(models[1].cuda(), Fixed(x.cuda()), recipe=SHORT)
+    assert torch.allclose(models[0].W, models[1].W.cpu(), atol=1e-4)
