@@ -107,11 +107,7 @@ class Output:
         """The claims as a table, for display at the end of the notebook."""
         from IPython.display import Markdown
 
-        rows = ["| claim | the paper | found here | verdict |", "|---|---|---|---|"]
-        for name, row in self.claims.items():
-            cells = (f"`{name}`", row["paper"], row["found"], f"**{row['verdict']}**")
-            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-        return Markdown("\n".join(rows))
+        return Markdown(ledger_table((f"`{name}`", row) for name, row in self.claims.items()))
 
     def _path(self, kind, name):
         return self.folder / kind / _check_name(name)
@@ -128,6 +124,15 @@ def verdict(holds, in_part=False):
     if holds:
         return VERDICTS[0]
     return VERDICTS[1] if in_part else VERDICTS[2]
+
+
+def ledger_table(claims):
+    """Claims as a Markdown table. claims : pairs (what stands in the first column, row)."""
+    lines = ["| claim | what is claimed | found here | verdict |", "|---|---|---|---|"]
+    for label, row in claims:
+        cells = (label, row["paper"], row["found"], f"**{row['verdict']}**")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
 
 
 def tex_definitions(results):

@@ -4,28 +4,9 @@ Each feature is zero with probability S = 1 - p and uniform on [0, 1] otherwise;
 and instances are independent (paper, "Demonstrating Superposition", the feature vector x).
 """
 
-import math
-
 import torch
 
-
-def check_density(density, name="density"):
-    """`density` as a float64 tensor, after checking that every entry lies in (0, 1].
-
-    Raises ValueError naming the first offending value.
-    """
-    density = torch.as_tensor(density, dtype=torch.float64)
-    wrong = ~((density > 0) & (density <= 1))  # also true for NaN
-    if wrong.any():
-        raise ValueError(f"{name} must lie in (0, 1], got {density[wrong][0].item():g}")
-    return density
-
-
-def check_count(value, name):
-    """`value` as an int, after checking that it is a whole number of at least 1."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return int(value)
+from common.checks import check_count, check_density, check_positive
 
 
 class SparseFeatures:
@@ -115,6 +96,5 @@ class SparseFeatures:
 def importance_decay(n_features, factor):
     """Importances I_i = factor^i [n_features] for i = 0, 1, ... (paper: 0.9^i, 0.7^i)."""
     n_features = check_count(n_features, "n_features")
-    if not (math.isfinite(factor) and factor > 0):
-        raise ValueError(f"the decay factor must be positive and finite, got {factor!r}")
+    check_positive(factor, "the decay factor")
     return float(factor) ** torch.arange(n_features, dtype=torch.float64)

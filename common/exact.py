@@ -1,36 +1,39 @@
-r"""The population loss of a toy model, computed exactly instead of estimated from samples.
+"""The population loss of a toy model, computed exactly instead of estimated from samples.
 
-For outputs x' = f(A x + b) with A = W_out W the loss is
+For outputs x' = f(A x + b) with A = W_out W the loss is a sum over outputs,
 
-    L = sum_i I_i ( p_i/3 - 2 E[x_i f(z_i)] + E[f(z_i)^2] ),      z_i = b_i + sum_j A_ij x_j .
+    L = sum_i I_i E (x_i - f(z_i))^2,      z_i = b_i + sum_j A_ij x_j,
 
-For the ReLU the two expectations are sums over sets C of active features, with the x_j, j in C,
-uniform on [0, 1]. Write F_C^q(t) = E relu(t + sum_C c_j u_j)^q and H_C(t) = E u_0 relu(t + ...) for
-a feature 0 in C. They are homogeneous in (t, c), and integrating by parts in u_j gives, for any
-numbers s_j with sum_C c_j s_j = -t,
-
-    (q + k) F_C^q(t) = sum_{j in C} (1 - s_j) F_{C-j}^q(t + c_j) + s_j F_{C-j}^q(t),     k = |C|,
-    (k + 2) H_C(t)   = sum_{j in C-0} (1 - s_j) H_{C-j}(t + c_j) + s_j H_{C-j}(t)
-                       + (1 - s_0) F_{C-0}^1(t + c_0) + s_0 F_C^1(t) .
-
-Where the kink lies inside the range of t + c.u the s_j can be chosen in [0, 1]: both are then
-convex combinations, with no division by any c_j. That makes them stable for every W, zero and
-tiny entries included, where the textbook formula (a product of differences divided by a product of
-coefficients) loses all digits. Elsewhere the ReLU is linear or zero and the moments are elementary.
+and every term depends on one row of A only. For a linear f the moments of x suffice. For the ReLU,
+`cube` sums over all sets of active features (few features), and `fourier` uses a Fourier series of
+the kink (any number). `minimise` finds the minima of this loss over a whole grid of densities and
+importances, `polish` the one next to a given model.
 """
 
-from functools import lru_cache
-from itertools import combinations
+from dataclasses import dataclass
 
 import torch
+from tqdm import tqdm
 
-from common.data import check_density
-from common.model import check_activation
+from common import cube, fourier
+from common.bfgs import minimise_batch
+from common.checks import (
+    check_activation,
+    check_count,
+    check_density,
+    check_feature_density,
+    check_finite,
+    check_importance,
+)
 
-MAX_FEATURES = 8  # 3^n terms an output: 6,561 at n = 8
+CUBE_FEATURES = 5  # up to here the sum over 3^n terms is faster than the series
+MEMORY = 2**20  # numbers a model evaluation may hold at a time
+TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
+ROUNDS = 1500  # evaluations after which a start is given up as not converged
+START = 0.7  # standard deviation of the entries of W at the start
 
 
-def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"):
+def population_loss(W, b, density, importance=None, *, W_out=None, output="relu", accuracy=1e-6):
     """Exact loss L = E sum_i I_i (x_i - x'_i)^2 of each instance, float64 and differentiable.
 
     W          : [..., m, n], features as columns.
@@ -39,185 +42,234 @@ def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"
     importance : I_i, [n] or [..., n]; all 1 when None.
     W_out      : [..., n, m]; W^T (a tied model) when None.
     output     : "relu" or "linear".
+    accuracy   : relative accuracy asked for with a ReLU output and more than 5 features; otherwise
+                 the result is exact to about 12 digits.
 
-    Returns the loss [...], accurate to about 12 digits. Raises ValueError for shapes that do not
-    fit, a density outside (0, 1], weights that are not finite, an unknown output, or more than
-    8 features with a ReLU output.
+    Returns the loss [...]. Raises ValueError for shapes that do not fit, a density outside (0, 1],
+    weights that are not finite, an unknown output or an accuracy outside [1e-10, 0.1].
     """
     check_activation(output, "output")
-    W, b = _as_float64(W, "W"), _as_float64(b, "b")
+    if not 1e-10 <= accuracy <= 0.1:
+        raise ValueError(f"accuracy must lie between 1e-10 and 0.1, got {accuracy!r}")
+    A, b = _effective(W, b, W_out)
+    batch, n = b.shape[:-1], b.shape[-1]
+    p = check_feature_density(density, batch, n).to(A.device)
+    importance = check_importance(importance, batch, n).to(A.device)
+    if output == "linear":
+        return (importance * _linear_rows(A, b, p)).sum(-1)
+    A, b, p, importance = (v.reshape(-1, *v.shape[len(batch) :]) for v in (A, b, p, importance))
+    rows, densities = _own_first(A), p[:, _order(n, A.device)]
+    if n <= CUBE_FEATURES:
+        flat = (rows.reshape(-1, n), b.reshape(-1), densities.reshape(-1, n))
+        loss = cube.row_loss(*flat).sum(0).reshape(b.shape)
+    else:
+        loss = fourier.row_loss(rows, b, densities, importance, accuracy)
+    return (importance * loss).sum(-1).reshape(batch)
+
+
+def loss_by_active_features(W, b, density, importance=None, *, W_out=None):
+    """The ReLU loss by number of active features: terms p^k S^(n-k) L_k of the paper's expansion.
+
+    Arguments as for population_loss, up to 5 features. Returns [n + 1, ...], summing to the loss.
+    """
+    A, b = _effective(W, b, W_out)
+    batch, n = b.shape[:-1], b.shape[-1]
+    if n > CUBE_FEATURES:
+        raise ValueError(f"the split takes at most {CUBE_FEATURES} features, got {n}")
+    p = check_feature_density(density, batch, n).to(A.device)
+    importance = check_importance(importance, batch, n).to(A.device)
+    densities = p[..., _order(n, A.device)]
+    rows = cube.row_loss(_own_first(A).reshape(-1, n), b.reshape(-1), densities.reshape(-1, n))
+    return (rows.reshape(n + 1, *batch, n) * importance).sum(-1)
+
+
+def _effective(W, b, W_out):
+    """A = W_out W [..., n, n] and b [..., n] with one batch shape, after checking both."""
+    W, b = check_finite(W, "W"), check_finite(b, "b")
     if W.dim() < 2 or b.dim() < 1 or b.shape[-1] != W.shape[-1]:
         raise ValueError(
             f"W [..., m, n] and b [..., n] do not fit: {list(W.shape)}, {list(b.shape)}"
         )
-    n = W.shape[-1]
-    decoder = W.transpose(-1, -2) if W_out is None else _as_float64(W_out, "W_out")
-    if decoder.dim() < 2 or decoder.shape[-2:] != (n, W.shape[-2]):
-        raise ValueError(
-            f"W_out must have shape [..., {n}, {W.shape[-2]}], got {list(decoder.shape)}"
-        )
+    m, n = W.shape[-2:]
+    decoder = W.transpose(-1, -2) if W_out is None else check_finite(W_out, "W_out")
+    if decoder.dim() < 2 or decoder.shape[-2:] != (n, m):
+        raise ValueError(f"W_out must have shape [..., {n}, {m}], got {list(decoder.shape)}")
     A = decoder @ W
     batch = torch.broadcast_shapes(A.shape[:-2], b.shape[:-1])
-    A, b = A.expand(*batch, n, n), b.expand(*batch, n)
-    p = _per_feature(density, batch, n).to(A.device)
-    loss = _linear_loss(A, b, p) if output == "linear" else _relu_loss(A, b, p)
-    if importance is not None:
-        loss = loss * _check_importance(importance, batch, n).to(A.device)
-    return loss.sum(-1)
+    return A.expand(*batch, n, n), b.expand(*batch, n)
 
 
-def _as_float64(value, name):
-    value = torch.as_tensor(value, dtype=torch.float64)
-    if not torch.isfinite(value).all():
-        raise ValueError(f"{name} must be finite, got {value[~torch.isfinite(value)][0].item()}")
-    return value
+def _order(n, device):
+    """[n, n]: for each output its own feature, then the others in order."""
+    order = [[i, *(j for j in range(n) if j != i)] for i in range(n)]
+    return torch.tensor(order, device=device)
 
 
-def _check_importance(importance, batch, n):
-    importance = _as_float64(importance, "importance")
-    try:
-        return importance.expand(*batch, n)
-    except RuntimeError:
-        raise ValueError(
-            f"importance must have shape {[n]} or {[*batch, n]}, got {list(importance.shape)}"
-        ) from None
+def _own_first(A):
+    """A [..., n, n] with the own feature's entry first in every row."""
+    return A.gather(-1, _order(A.shape[-1], A.device).expand(A.shape))
 
 
-def _per_feature(density, batch, n):
-    """density as [*batch, n]: a trailing axis of length n is per feature only behind the batch."""
-    p = check_density(density)
-    if p.dim() == len(batch) + 1 and p.shape[-1] in (1, n):
-        return p.expand(*batch, n)
-    try:
-        return p.expand(batch)[..., None].expand(*batch, n)
-    except RuntimeError:
-        raise ValueError(
-            f"density must be a number or have shape {list(batch)} or {[*batch, n]}, "
-            f"got {list(p.shape)}"
-        ) from None
-
-
-def _linear_loss(A, b, p):
-    """Loss per feature of a linear output, from the means p/2 and variances p/3 - p^2/4."""
+def _linear_rows(A, b, p):
+    """Loss of each output of a linear model, from the means p/2 and variances p/3 - p^2/4."""
     mean, variance = p / 2, p / 3 - p**2 / 4
     deviation = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device) - A
     bias = (deviation * mean[..., None, :]).sum(-1) - b
     return (deviation**2 * variance[..., None, :]).sum(-1) + bias**2
 
 
-def _relu_loss(A, b, p):
-    """Loss per feature of a ReLU output: own feature first in every row, then all active sets."""
-    n = A.shape[-1]
-    if n > MAX_FEATURES:
-        raise ValueError(f"the exact ReLU loss takes at most {MAX_FEATURES} features, got {n}")
-    order = torch.tensor([[i, *(j for j in range(n) if j != i)] for i in range(n)], device=A.device)
-    c = A.gather(-1, order.expand(A.shape))
-    square, cross = _expectations(c, b, p[..., order])
-    return p / 3 - 2 * cross + square
+@dataclass
+class Optimum:
+    """The best minimum found in every cell of a grid.
 
-
-def _expectations(c, t, p):
-    """E relu(z)^2 and E[x_0 relu(z)] [...] for z = t + c.x; c and p [..., n], t [...]."""
-    n = c.shape[-1]
-    square, cross = 0, 0
-    F1 = F2 = H = None
-    for k in range(n + 1):
-        states = _states(n, k, c.device)
-        F1, F2, H = _moments(c, t, states, F1, F2, H)
-        sets = states.active[:: states.shifts] > 0  # one row a set; its first state has no shift
-        weight = torch.where(sets, p[..., None, :], 1 - p[..., None, :]).prod(-1)
-        square = square + (weight * F2[..., :: states.shifts]).sum(-1)
-        if k > 0:
-            cross_k = H[..., :: states.shifts]
-            cross = cross + (weight[..., : cross_k.shape[-1]] * cross_k).sum(-1)
-    return square, cross
-
-
-class _States:
-    """The pairs (C, V) with |C| = k and V a subset of the complement, V = {} first for each C.
-
-    A state stands for F_C(t + sum_V c) and H_C(t + sum_V c). Sets that hold feature 0 come first,
-    so that H needs only the first `owned` states. `slots` [states, k] lists the members of C;
-    `shifted` and `unshifted` [states, k] index the states (C - j, V + j) and (C - j, V) one level
-    down.
+    W [..., m, n], b [..., n], loss [...] : the best model of each cell.
+    restart_losses [..., k]   : loss at the end of every start.
+    gradient [...]            : its largest entry at the best model, relative to the loss scale.
+    converged [...]           : whether that is below the tolerance.
+    improved                  : share of cells in which a neighbour's optimum led lower than the
+                                cell's own starts.
     """
 
-    def __init__(self, n, k, device):
-        pairs = _pairs(n, k)
-        below = {pair: index for index, pair in enumerate(_pairs(n, k - 1))} if k else {}
-        self.k = k
-        self.shifts = 2 ** (n - k)
-        self.owned = sum(0 in C for C, _ in pairs)
-
-        def members(sets):
-            rows = [[float(j in chosen) for j in range(n)] for chosen in sets]
-            return torch.tensor(rows, dtype=torch.float64, device=device)
-
-        self.active = members([C for C, _ in pairs])
-        self.shift = members([V for _, V in pairs])
-        rest = [[(C - {j}, V, j) for j in sorted(C)] for C, V in pairs]
-        self.slots = torch.tensor([[j for *_, j in row] for row in rest], device=device).long()
-        self.shifted = torch.tensor(
-            [[below[C, V | {j}] for C, V, j in row] for row in rest], device=device
-        ).long()
-        self.unshifted = torch.tensor(
-            [[below[C, V] for C, V, _ in row] for row in rest], device=device
-        ).long()
+    W: torch.Tensor
+    b: torch.Tensor
+    loss: torch.Tensor
+    restart_losses: torch.Tensor
+    gradient: torch.Tensor
+    converged: torch.Tensor
+    improved: float
 
 
-@lru_cache(maxsize=64)
-def _states(n, k, device):
-    return _States(n, k, device)
+def minimise(
+    n_features,
+    n_hidden,
+    density,
+    importance=None,
+    *,
+    restarts=16,
+    seed=0,
+    output="relu",
+    accuracy=1e-6,
+    progress=None,
+):
+    """Minimise the exact loss of a tied model over W and b, in every cell of a grid.
+
+    density    : p, a number or any shape.
+    importance : [n] or [..., n]; all 1 when None. The grid is what the two broadcast to.
+    restarts   : independent starts a cell, the same in every cell. They come in pairs that differ
+                 in the sign of the last feature, so that both sectors of its sign are tried.
+    accuracy   : of the loss beyond 5 features, see population_loss.
+    progress   : label of a progress bar, or None for none.
+
+    All starts run to convergence (quasi-Newton). Then every cell of a grid also tries the optima
+    of its neighbours. Returns an Optimum. Raises ValueError for arguments out of range.
+    """
+    n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
+    check_activation(output, "output")
+    density = check_density(density)
+    leading = () if importance is None else torch.as_tensor(importance).shape[:-1]
+    cells = torch.broadcast_shapes(density.shape, leading)
+    importance = check_importance(importance, cells, n).reshape(-1, n)
+    problem = _Problem(n, m, density.expand(cells).reshape(-1), importance, output, accuracy)
+
+    starts = _starts(n, m, check_count(restarts, "restarts"), seed)
+    count = len(problem.density)
+    cell = torch.arange(count).repeat_interleave(restarts)
+    ends = problem.minimise(starts.repeat(count, 1), cell, progress)
+    losses = ends.value.reshape(count, restarts)
+    best = losses.argmin(1) + restarts * torch.arange(count)
+    x, value = ends.x[best], ends.value[best]
+    gradient, converged = ends.gradient[best], ends.converged[best]
+    lower = torch.zeros(count, dtype=torch.bool)
+    for neighbour in _neighbours(cells):
+        tried = problem.minimise(x[neighbour], torch.arange(count), None)
+        better = tried.value < value - 1e-9
+        x[better], value[better] = tried.x[better], tried.value[better]
+        gradient[better], converged[better] = tried.gradient[better], tried.converged[better]
+        lower |= better
+    scale = problem.scale
+    return Optimum(
+        W=x[:, : m * n].reshape(*cells, m, n),
+        b=x[:, m * n :].reshape(*cells, n),
+        loss=(value * scale).reshape(cells),
+        restart_losses=(losses * scale[:, None]).reshape(*cells, restarts),
+        gradient=gradient.reshape(cells),
+        converged=converged.reshape(cells),
+        improved=lower.double().mean().item(),
+    )
 
 
-def _pairs(n, k):
-    pairs = []
-    for C in combinations(range(n), k):
-        free = [j for j in range(n) if j not in C]
-        for size in range(len(free) + 1):
-            pairs += [(frozenset(C), frozenset(V)) for V in combinations(free, size)]
-    return pairs
+def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6):
+    """The local minimum of the exact loss next to given models W [..., m, n], b [..., n].
+
+    density [...] and importance [n] or [..., n] as for population_loss. Returns (W, b, loss,
+    distance), the last one [...]: how far W^T W and b moved (Frobenius norm), which rotations of
+    the hidden space do not affect.
+    """
+    W, b = (torch.as_tensor(v, dtype=torch.float64) for v in (W, b))
+    cells, (m, n) = W.shape[:-2], W.shape[-2:]
+    importance = check_importance(importance, cells, n).reshape(-1, n)
+    density = check_density(density).expand(cells).reshape(-1)
+    problem = _Problem(n, m, density, importance, output, accuracy)
+    start = torch.cat([W.reshape(-1, m * n), b.reshape(-1, n)], 1)
+    end = problem.minimise(start, torch.arange(len(start)), None)
+    new_W, new_b = end.x[:, : m * n].reshape(W.shape), end.x[:, m * n :].reshape(b.shape)
+    moved = (new_W.transpose(-1, -2) @ new_W - W.transpose(-1, -2) @ W).flatten(-2)
+    distance = torch.cat([moved, new_b - b], -1).norm(dim=-1)
+    return new_W, new_b, (end.value * problem.scale).reshape(cells), distance
 
 
-def _moments(c, t, states, F1, F2, H):
-    """F^1, F^2 [..., states] and H [..., owned] of one level, from those of the level below."""
-    k, own = states.k, states.owned
-    T = t[..., None] + c @ states.shift.T
-    if k == 0:
-        return T.relu(), T.relu() ** 2, None
-    # c = 0 goes with the negative side here and in s below: one analytic branch, so that the
-    # derivative at exactly 0 is right as well.
-    high = T + torch.where(c > 0, c, 0) @ states.active.T
-    low = T + torch.where(c > 0, 0, c) @ states.active.T
-    linear, kinked = low >= 0, (low < 0) & (high > 0)
-    theta = torch.where(kinked, -low / torch.where(kinked, high - low, 1), 0)[..., None]
-    s = torch.where(c[..., states.slots] > 0, theta, 1 - theta)
+class _Problem:
+    """The exact loss of one cell each, as a function of W and b in one vector."""
 
-    mean = T + c @ states.active.T / 2
-    F1_kink = _mix(s, F1, states) / (k + 1)
-    F2_kink = _mix(s, F2, states) / (k + 2)
-    variance = c**2 @ states.active.T / 12
-    new_F1 = _select(linear, mean, kinked, F1_kink)
-    new_F2 = _select(linear, mean**2 + variance, kinked, F2_kink)
+    def __init__(self, n, m, density, importance, output, accuracy):
+        self.n, self.m = n, m
+        self.density, self.importance = density, importance
+        self.options = {"output": output, "accuracy": accuracy}
+        self.scale = density / 3 * importance.sum(-1)  # loss of a model that outputs 0
 
-    # Feature 0 is the first slot of every state with an H.
-    s = s[..., :own, :]
-    own_part = (1 - s[..., 0]) * F1[..., states.shifted[:own, 0]] + s[..., 0] * new_F1[..., :own]
-    H_kink = own_part
-    if k > 1:
-        shifted, unshifted = states.shifted[:own, 1:], states.unshifted[:own, 1:]
-        others = (1 - s[..., 1:]) * H[..., shifted] + s[..., 1:] * H[..., unshifted]
-        H_kink = own_part + others.sum(-1)
-    H_linear = mean[..., :own] / 2 + c[..., :1] / 12
-    new_H = _select(linear[..., :own], H_linear, kinked[..., :own], H_kink / (k + 2))
-    return new_F1, new_F2, new_H
+    def minimise(self, x, cell, progress):
+        """Minima from x [N, d] for the problems of `cell` [N], a chunk at a time."""
+        terms = 3**self.n if self.n <= CUBE_FEATURES else 2**7 * self.n
+        chunk = max(1, MEMORY // (self.n * terms))
+        parts = list(zip(x.split(chunk), cell.split(chunk), strict=True))
+        found = [
+            minimise_batch(
+                lambda y, index, which=which: self.value_and_gradient(y, which[index]),
+                start, tolerance=TOLERANCE, rounds=ROUNDS,
+            )
+            for start, which in tqdm(parts, desc=progress, disable=progress is None)
+        ]  # fmt: skip
+        fields = ("x", "value", "gradient", "converged")
+        return type(found[0])(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
 
-
-def _mix(s, F, states):
-    """sum over j in C of (1 - s_j) F_{C-j}(t + c_j) + s_j F_{C-j}(t)."""
-    return ((1 - s) * F[..., states.shifted] + s * F[..., states.unshifted]).sum(-1)
+    def value_and_gradient(self, x, cell):
+        """Loss relative to its scale [N] and gradient [N, d]."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            split = self.m * self.n
+            W, b = x[:, :split].reshape(-1, self.m, self.n), x[:, split:]
+            loss = population_loss(W, b, self.density[cell], self.importance[cell], **self.options)
+            loss = loss / self.scale[cell]
+            (gradient,) = torch.autograd.grad(loss.sum(), x)
+        return loss.detach(), gradient
 
 
-def _select(linear, value_linear, kinked, value_kinked):
-    """The linear value, the value with a kink inside, or 0 where the ReLU is off throughout."""
-    return torch.where(linear, value_linear, torch.where(kinked, value_kinked, 0))
+def _starts(n, m, restarts, seed):
+    """Starting points [restarts, m n + n]: random W in pairs of opposite last feature, b = 0."""
+    generator = torch.Generator().manual_seed(seed)
+    half = (restarts + 1) // 2
+    W = START * torch.randn(half, m, n, generator=generator, dtype=torch.float64)
+    mirrored = W.clone()
+    mirrored[..., -1] *= -1
+    W = torch.stack([W, mirrored], 1).reshape(2 * half, m * n)[:restarts]
+    return torch.cat([W, torch.zeros(restarts, n, dtype=torch.float64)], 1)
+
+
+def _neighbours(cells):
+    """For each direction along each axis of the grid, the index of every cell's neighbour."""
+    index = torch.arange(cells.numel()).reshape(cells)
+    for axis, size in enumerate(cells):
+        if size > 1:
+            position = torch.arange(size)
+            for shifted in ((position - 1).clamp(min=0), (position + 1).clamp(max=size - 1)):
+                yield index.index_select(axis, shifted).reshape(-1)

@@ -9,20 +9,17 @@ import json
 import os
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from common.artifacts import ROOT, ledger_table
+
 BEGIN, END = "<!-- ledger: begin -->", "<!-- ledger: end -->"
 
 
-def ledger_table(root=ROOT):
-    """All claims as a Markdown table, notebook by notebook in the order of their paths."""
-    rows = ["| claim | what is claimed | found here | verdict |", "|---|---|---|---|"]
+def all_claims(root=ROOT):
+    """Pairs (linked name, row) of all claims, notebook by notebook in the order of their paths."""
     for path in sorted(Path(root).glob("0*_*/results/*.json")):
         results = json.loads(path.read_text(encoding="utf-8"))
         for name, row in results["claims"].items():
-            link = f"[`{name}`]({results['notebook']}.ipynb)"
-            cells = (link, row["paper"], row["found"], f"**{row['verdict']}**")
-            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows)
+            yield f"[`{name}`]({results['notebook']}.ipynb)", row
 
 
 def with_ledger(text, table):
@@ -36,7 +33,7 @@ def with_ledger(text, table):
 def main():
     readme = ROOT / "README.md"
     text = readme.read_text(encoding="utf-8")
-    updated = with_ledger(text, ledger_table())
+    updated = with_ledger(text, ledger_table(all_claims()))
     if updated != text:
         partial = readme.with_name("README.md.partial")
         partial.write_text(updated, encoding="utf-8")

@@ -10,16 +10,7 @@ import math
 
 import torch
 
-from common.data import check_count
-
-ACTIVATIONS = ("linear", "relu")
-
-
-def check_activation(name, role):
-    """Raise ValueError unless `name` is one of the two activations."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"{role} must be one of {ACTIVATIONS}, got {name!r}")
-    return name
+from common.checks import check_activation, check_count, check_positive
 
 
 def xavier_scale(n_features, n_hidden):
@@ -71,8 +62,7 @@ class ToyModel(torch.nn.Module):
         self.output = check_activation(output, "output")
         self.tied = tied
         scale = xavier_scale(n, m) if init_scale is None else init_scale
-        if not (math.isfinite(scale) and scale > 0):
-            raise ValueError(f"init_scale must be positive and finite, got {scale!r}")
+        check_positive(scale, "init_scale")
         draws = [torch.randn(m, n, generator=generator) for _ in range(instances)]
         self.W = torch.nn.Parameter(scale * torch.stack(draws))
         self.b = torch.nn.Parameter(torch.zeros(instances, n), requires_grad=bias)

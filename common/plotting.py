@@ -11,15 +11,22 @@ paper; superposition from dark (0) to yellow (1 or more), as in the paper.
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.colors import ListedColormap, Normalize, to_rgba
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from common import geometry
 
 LIMIT = 1.35  # half-width of the drawings of a two-dimensional hidden space
+NORM_LIMIT = 1.3  # end of the axes that show norms
 SHORTEST = 0.05  # below this norm a feature has no meaningful direction
+SHORTEST_CURVE = 0.2  # nor one worth following in time below this
+FEW = 8  # up to here features are numbered and entries written into a matrix
 SIGNED = "RdBu_r"  # diverging, colour-blind safe; red positive as in the paper
 SUPERPOSITION = "inferno"
 GREY = "0.55"
+UNSHOWN = "0.85"  # in place of a colour that would mean nothing
+BY_IMPORTANCE = "feature, from most to least important"
+AUTHORS_COLOR, FAST_COLOR = sns.color_palette("deep", 2)  # of runs by the two recipes
 
 STYLE = {
     "figure.dpi": 110,
@@ -95,23 +102,39 @@ def clean_square(ax, limit):
     sns.despine(ax=ax, left=True, bottom=True)
 
 
-def feature_vector_grid(rows, titles, row_labels, size=1.55, legend=True):
-    """A grid of feature drawings: rows [row][column] of W [2, n], shared column titles."""
+def feature_vector_grid(rows, titles, row_labels, size=1.55, legend=BY_IMPORTANCE, per_line=None):
+    """A grid of feature drawings: rows [row][column] of W [2, n], shared column titles.
+
+    legend   : title of the legend; None for no legend.
+    per_line : columns after which the grid goes on below, all rows together; None: never.
+    """
+    width = per_line or len(titles)
+    lines = -(-len(titles) // width)  # rounded up
     fig, axes = plt.subplots(
-        len(rows), len(titles), figsize=(size * len(titles), size * len(rows) * 1.08), squeeze=False
-    )
-    for axes_row, row, label in zip(axes, rows, row_labels, strict=True):
-        for ax, W in zip(axes_row, row, strict=True):
-            feature_vectors(W, ax)
-        axes_row[0].set_ylabel(label)
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title)
-    if legend:
-        feature_legend(fig, array(rows[0][0]).shape[1])
+        lines * len(rows), width, figsize=(size * width, size * lines * len(rows) * 1.08),
+        squeeze=False,
+    )  # fmt: skip
+    for block, start in zip(np.split(axes, lines), range(0, len(titles), width), strict=True):
+        part = slice(start, start + width)
+        _grid_line(block, [row[part] for row in rows], titles[part], row_labels)
+    if legend is not None:
+        feature_legend(fig, array(rows[0][0]).shape[1], legend)
     return fig
 
 
-def feature_legend(fig, n_features):
+def _grid_line(axes, rows, titles, row_labels):
+    """One line of `feature_vector_grid` on axes [row, column]; axes left over stay empty."""
+    for axes_row, row, label in zip(axes, rows, row_labels, strict=True):
+        for ax, W in zip(axes_row[: len(titles)], row, strict=True):
+            feature_vectors(W, ax)
+        axes_row[0].set_ylabel(label)
+    for ax, title in zip(axes[0, : len(titles)], titles, strict=True):
+        ax.set_title(title)
+    for ax in axes[:, len(titles) :].flat:
+        ax.set_axis_off()
+
+
+def feature_legend(fig, n_features, title=BY_IMPORTANCE):
     """One line below the figure that names the colours of the features."""
     handles = [
         plt.Line2D([], [], color=color, marker="o", ms=4.5, lw=2, label=f"{i + 1}")
@@ -119,55 +142,101 @@ def feature_legend(fig, n_features):
     ]
     fig.legend(
         handles=handles,
-        title="feature, from most to least important",
+        title=title,
         title_fontsize=8,
         loc="outside lower center",
         ncols=n_features,
     )
 
 
-def gram_with_bias(G, b, axes, title=None):
-    """W^T W [n, n] and b [n] beside it, blue (-1) to red (+1); row i is output i, from the top."""
+def gram_row(Gs, bs, titles, size=1.9):
+    """W^T W [panels, n, n] with the biases [panels, n], a panel each, and their colour bar."""
+    Gs, bs = array(Gs), array(bs)
+    fig, axes = plt.subplots(
+        1, len(titles), figsize=(size * len(titles) + 0.7, size + 0.15), squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    fig.get_layout_engine().set(w_pad=0.14)  # a bias nearer to its own matrix than to the next one
+    for ax, G, b, title in zip(axes[0], Gs, bs, titles, strict=True):
+        gram_with_bias(G, b, ax, title, numbers=ax is axes[0, 0])
+    axes[0, 0].set(xlabel="input", ylabel="output")
+    beyond = max(np.abs(Gs).max(), np.abs(bs).max()) > 1
+    signed_colorbar(fig, axes, "$W^T W$ and $b$", extend="both" if beyond else "neither")
+    return fig
+
+
+def gram_with_bias(G, b, ax, title=None, numbers=True):
+    """W^T W [n, n] and, a little apart, b [n]: blue (-1) to red (+1).
+
+    Row i is output i, from the top; column j is input j. Rows and columns are numbered when there
+    are few and `numbers` is set.
+    """
     G, b = array(G), array(b)
-    norm = Normalize(-1, 1)
-    shared = {"cmap": SIGNED, "norm": norm, "cbar": False, "square": True, "linewidths": 0.4}
-    for ax, values in zip(axes, (G, b[:, None]), strict=True):
-        sns.heatmap(values, ax=ax, xticklabels=False, yticklabels=False, **shared)
+    n = len(b)
+    many = n > 20  # then no lines between cells, and pixels in the PDF, not thousands of shapes
+    wide = max(1, n / 20)  # of the bias; one cell would be a mere line beside 80 columns
+    edges = [*range(n + 1), n + 0.5 * wide, n + 1.5 * wide]
+    gap = np.full((n, 1), np.nan)
+    ax.pcolormesh(
+        edges, range(n + 1), np.hstack([G, gap, b[:, None]]), cmap=SIGNED, vmin=-1, vmax=1,
+        edgecolors="none" if many else "white", linewidth=0.4, rasterized=many,
+    )  # fmt: skip
+    shown = np.arange(1, n + 1) if numbers and n <= FEW else np.arange(0)
+    ax.set_xticks([*(shown - 0.5), n + wide], [*shown, "$b$"])
+    ax.set_yticks(shown - 0.5, shown)
+    ax.set(aspect="equal", ylim=(n, 0))  # the first output at the top
+    ax.tick_params(length=0)
+    sns.despine(ax=ax, left=True, bottom=True)
     if title is not None:
-        axes[0].set_title(title)
-    return axes[0].figure
+        ax.set_title(title)
+    return ax.figure
 
 
-def matrix(values, ax, title=None, labels="12345678"):
-    """A small signed matrix [n, n] with its entries written in; row 1 at the top."""
-    values = array(values)
-    n = values.shape[0]
+def matrix(values, ax, title=None, shown=None):
+    """A small signed matrix [n, n] with its entries written in; row 1 at the top.
+
+    shown : [n] booleans; rows and columns of the other features are left grey. All when None.
+    """
+    values = np.round(array(values), 2) + 0.0  # + 0.0 makes -0.00 a plain 0.00
+    n = len(values)
+    shown = np.ones(n, bool) if shown is None else array(shown)
     sns.heatmap(
         values, ax=ax, cmap=SIGNED, vmin=-1, vmax=1, cbar=False, square=True, linewidths=0.6,
-        annot=True, fmt=".2f", annot_kws={"size": 7},
-        xticklabels=list(labels[:n]), yticklabels=list(labels[:n]),
+        annot=n <= FEW, fmt=".2f", annot_kws={"size": 7}, mask=~np.outer(shown, shown),
+        xticklabels=range(1, n + 1), yticklabels=range(1, n + 1),
     )  # fmt: skip
+    ax.set_facecolor(UNSHOWN)
     ax.tick_params(length=0, rotation=0)
     if title is not None:
         ax.set_title(title)
     return ax.figure
 
 
-def signed_colorbar(fig, axes, label):
-    """The colour bar that goes with `gram_with_bias` and `matrix`."""
+def signed_colorbar(fig, axes, label, extend="neither"):
+    """The colour bar that goes with `gram_with_bias` and `matrix`.
+
+    extend : "both" where values beyond -1 and 1 are drawn in the colours of the ends.
+    """
     scale = plt.cm.ScalarMappable(Normalize(-1, 1), SIGNED)
-    fig.colorbar(scale, ax=axes, label=label, ticks=[-1, 0, 1], aspect=18, shrink=0.8)
+    fig.colorbar(
+        scale, ax=axes, label=label, ticks=[-1, 0, 1], aspect=18, shrink=0.8, extend=extend
+    )
 
 
 def norm_bars(norms, superposition, ax, title=None):
-    """Feature norms [n] as bars coloured by superposition [n]; the most important at the top."""
+    """Feature norms [n] as bars coloured by superposition [n]; the most important at the top.
+
+    Bars of features that are not represented are grey: their direction, and so their
+    superposition, means little.
+    """
     norms, superposition = array(norms), array(superposition)
     colors = plt.get_cmap(SUPERPOSITION)(0.85 * np.clip(superposition, 0, 1))
+    colors[norms < geometry.REPRESENTED_NORM] = to_rgba(UNSHOWN)
     positions = np.arange(1, len(norms) + 1)
     ax.barh(positions, norms, color=colors, height=0.8)
     ax.axvline(1, color="0.8", lw=0.8, zorder=0)
     ax.invert_yaxis()
-    ax.set(yticks=positions)
+    ax.set(yticks=positions, xlabel="norm", xlim=(0, max(NORM_LIMIT, 1.05 * norms.max())))
     ax.tick_params(axis="y", length=0)
     if title is not None:
         ax.set_title(title)
@@ -183,7 +252,7 @@ def superposition_colorbar(fig, axes):
     ).ax.set_yticklabels(["0", "≥ 1"])
 
 
-def restart_strip(excess, labels, ax, color="C0", label=None, shift=0.0, floor=1e-6):
+def restart_strip(excess, labels, ax, color=AUTHORS_COLOR, label=None, shift=0.0, floor=1e-6):
     """Excess loss of every restart over the best, one column of dots a setting, log scale.
 
     excess : [settings, restarts] relative excess (0.01 = 1 %); below `floor` it is drawn there.
@@ -209,35 +278,69 @@ def feature_curves(steps, values, ax, ylabel):
     return ax.figure
 
 
-def training_story(steps, losses, norms, angles, joined, axes, title):
+def training_story(steps, losses, norms, angles, joined, axes, title, last=None):
     """Loss, feature norms and feature angles over training, one above the other.
 
     losses [T]; norms, angles [T, n] (degrees); joined: the step at which each feature joins, or
-    None, drawn as a dotted line in the feature's colour. An angle is drawn while the feature has a
-    direction to speak of.
+    None, drawn as a dotted line in the feature's colour with its number on top; last: the step to
+    draw up to. An angle is drawn while the feature has a direction to speak of.
     """
     loss_ax, norm_ax, angle_ax = axes
-    norms, angles = array(norms), array(angles).copy()
+    norms = array(norms)
     loss_ax.plot(steps, array(losses), color="0.25")
-    loss_ax.set(yscale="log", ylabel="exact loss", title=title)
+    loss_ax.set(yscale="log", ylabel="exact loss")
+    loss_ax.set_title(title, pad=14)  # above the numbers of the features that join
+    loss_ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    loss_ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
+    loss_ax.yaxis.set_minor_locator(NullLocator())
     feature_curves(steps, norms, norm_ax, "norm")
-    norm_ax.set(ylim=(0, 1.3))
-    angles[norms < 4 * SHORTEST] = np.nan
-    jump = np.abs(np.diff(angles, axis=0)) > 180  # from 360 to 0 degrees: not a movement
-    angles[1:][jump] = np.nan
-    feature_curves(steps, angles, angle_ax, "angle")
-    angle_ax.set(ylim=(0, 360), yticks=[0, 90, 180, 270, 360], xlabel="training step")
-    for step, color in zip(joined, feature_colors(norms.shape[1]), strict=True):
-        for ax in axes:
-            if step is not None:
-                ax.axvline(step, color=color, ls=":", lw=1)
+    norm_ax.set(ylim=(0, NORM_LIMIT))
+    feature_curves(steps, _unbroken(angles, norms), angle_ax, "angle (degrees)")
+    angle_ax.set(ylim=(-45, 315), yticks=[0, 90, 180, 270], xlabel="training step")
+    for ax in axes:
+        ax.set_xlim(0, last or steps[-1])
+    joining_lines(joined, axes)
     return loss_ax.figure
 
 
+def _unbroken(angles, norms):
+    """Angles [T, n] in [-45, 315), NaN where a curve must not be drawn: short feature or wrap.
+
+    The range keeps the feature that points right, at 0 or 360, away from its ends.
+    """
+    angles = (array(angles) + 45) % 360 - 45
+    angles[norms < SHORTEST_CURVE] = np.nan
+    angles[1:][np.abs(np.diff(angles, axis=0)) > 180] = np.nan
+    return angles
+
+
+def joining_lines(joined, axes):
+    """A dotted line at the step where each feature joins (None: never), numbered on top.
+
+    The axes must have their final limits: the numbers are set side by side.
+    """
+    colors = feature_colors(len(joined))
+    last = axes[0].get_xlim()[1]
+    shown = sorted((step, i) for i, step in enumerate(joined) if step is not None and step <= last)
+    free = -np.inf  # from where on there is room for a number, as a share of the axis
+    for step, i in shown:
+        for ax in axes:
+            ax.axvline(step, color=colors[i], ls=":", lw=1)
+        at = max(axes[0].transLimits.transform((step, 1))[0], free)
+        free = at + 0.05
+        axes[0].text(
+            at, 1.01, i + 1, color=colors[i], size=7.5, ha="center", va="bottom",
+            transform=axes[0].transAxes,
+        )  # fmt: skip
+
+
 def embedding_report(W, axes, label):
-    """One model in three panels: vectors in two dimensions, cosines, norms (by superposition)."""
+    """One model W [2, n] in three panels: vectors, cosines, norms (by superposition).
+
+    Cosines of features that are not represented are left out: their direction means little.
+    """
     feature_vectors(W, axes[0])
     axes[0].set_ylabel(label)
-    matrix(geometry.interference(W), axes[1])
+    matrix(geometry.interference(W), axes[1], shown=geometry.represented(W))
     norm_bars(geometry.feature_norms(W), geometry.superposition(W), axes[2])
     return axes[0].figure

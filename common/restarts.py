@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from common.data import SparseFeatures, check_count, check_density
+from common.checks import check_count, check_density
+from common.data import SparseFeatures
 from common.exact import population_loss
 from common.model import ToyModel
 from common.training import FAST, estimate_loss, train
@@ -58,7 +59,6 @@ def train_restarts(
     restarts,
     recipe=FAST,
     seed=0,
-    skip_empty=True,
     hidden="linear",
     output="relu",
     bias=True,
@@ -68,7 +68,7 @@ def train_restarts(
 ):
     """Train `restarts` models at every density [D] in one stack; return them as `Restarts`.
 
-    Arguments as for SparseFeatures (skip_empty), ToyModel and train.
+    Other arguments as for ToyModel and train.
     """
     density = check_density(density).reshape(-1)
     restarts = check_count(restarts, "restarts")
@@ -77,7 +77,7 @@ def train_restarts(
         n_features, n_hidden, len(stacked), hidden=hidden, output=output,
         bias=bias, init_scale=init_scale, generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
-    data = SparseFeatures(n_features, stacked, skip_empty=skip_empty)
+    data = SparseFeatures(n_features, stacked, skip_empty=recipe.skip_empty)
     history = train(
         model, data, importance, recipe=recipe, seed=seed + 1,
         snapshot_steps=snapshot_steps, progress=progress,

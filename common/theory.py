@@ -1,8 +1,12 @@
-"""Closed-form optima to hold results against."""
+"""Closed-form optima to hold results against: the linear model and the paper's candidates."""
 
 import torch
 
-from common.data import check_count, check_density
+from common.checks import check_count, check_density
+
+# The paper's candidate solutions for n = m + 1 features of importances 1, ..., 1, r, named by what
+# happens to the extra (last) feature.
+DROPPED, DEDICATED, PAIRED, OTHERS_PAIRED = "dropped", "dedicated", "paired", "others paired"
 
 
 def linear_optimum(density, importance, n_hidden):
@@ -17,7 +21,39 @@ def linear_optimum(density, importance, n_hidden):
     """
     density = check_density(density)
     n_hidden = check_count(n_hidden, "n_hidden")
-    dropped = (
-        torch.as_tensor(importance, dtype=torch.float64).sort(descending=True).values[n_hidden:]
-    )
+    importance = torch.as_tensor(importance, dtype=torch.float64)
+    dropped = importance.sort(descending=True).values[n_hidden:]
     return (density / 3 - density**2 / 4) * dropped.sum()
+
+
+def candidate_losses(density, relative_importance, n_hidden):
+    """Losses of the paper's candidate solutions, {name: [...]}, for n = m + 1 and m = 1 or 2.
+
+    Features have importance 1 but for the last, which has r; weights are 1, 0 or -1 and only the
+    bias of a dropped feature is optimised (p/2). In a pair W_i = -W_j with b = 0 an error appears
+    only when both features are active (paper, "Superposition as a Phase Change").
+
+    density, relative_importance : broadcast to [...]. Raises ValueError for another n_hidden.
+    """
+    p, r = check_density(density), torch.as_tensor(relative_importance, dtype=torch.float64)
+    if n_hidden not in (1, 2):
+        raise ValueError(f"the candidates are those of 1 or 2 hidden dimensions, got {n_hidden!r}")
+    p, r = torch.broadcast_tensors(p, r)
+    variance = p / 3 - p**2 / 4
+    losses = {DROPPED: r * variance, DEDICATED: variance, PAIRED: (1 + r) * p**2 / 6}
+    if n_hidden == 2:
+        losses[OTHERS_PAIRED] = p**2 / 3
+    return losses
+
+
+def phase_boundary(relative_importance, n_hidden):
+    """Density [...] below which superposition is best among the paper's candidates, at each r.
+
+    Both boundaries meet at r = 1, p = 4/7. Below them lies a pair with the extra feature in it,
+    or, for m = 2 and r > 1, a pair of the other two. Raises ValueError for another n_hidden.
+    """
+    r = torch.as_tensor(relative_importance, dtype=torch.float64)
+    if n_hidden not in (1, 2):
+        raise ValueError(f"the boundary is that of 1 or 2 hidden dimensions, got {n_hidden!r}")
+    above_one = 4 / (5 + 2 * r) if n_hidden == 1 else torch.full_like(r, 4 / 7)
+    return torch.where(r <= 1, 4 * r / (2 + 5 * r), above_one)

@@ -58,3 +58,43 @@ def own_moment(c, i, t):
     if c[i] == 0:
         return relu_moment(rest, t, 1) / 2
     return (relu_moment(rest, t + c[i], 2) - relu_moment([*rest, c[i]], t, 2)) / (2 * c[i])
+
+
+def series_loss(W, b, density, importance, harmonics):
+    """Loss of one tied ReLU model by the plain Fourier series of |z| and z|z|, nothing taken out.
+
+    For any number of features; the error falls like a power of the number of harmonics.
+    """
+    A = (W.T @ W).double()
+    rows = [_series_row(A[i], b[i].double(), i, density, harmonics) for i in range(len(b))]
+    return float((importance.double() * torch.stack(rows)).sum())
+
+
+def _series_row(c, t, i, p, harmonics):
+    high, low = t + c.clamp(min=0).sum(), t + c.clamp(max=0).sum()
+    period = 1.01 * torch.maximum(high.abs(), low.abs()).item() + 1e-9
+    mean, variance = p / 2, p / 3 - p**2 / 4
+    z_mean = t + c.sum() * mean
+    square = z_mean**2 + (c**2).sum() * variance + period * z_mean  # E z^2 + E z|z|, without series
+    own = mean * z_mean + c[i] * variance + period / 2 * mean  # E x_i z + E x_i |z|, likewise
+    for k in torch.arange(1, 2 * harmonics, 2, dtype=torch.float64).split(2000):
+        s = k * torch.pi / period
+        h = c[:, None] * s
+        phi, psi = _uniform_transforms(h)
+        factors = 1 - p + p * phi
+        phase = torch.exp(1j * s * t)
+        others = phase * torch.cat([factors[:i], factors[i + 1 :]]).prod(0)
+        square = square - 8 * period**2 / torch.pi**3 * ((others * factors[i]).imag / k**3).sum()
+        own = own - 4 * period / torch.pi**2 * ((others * p * psi[i]).real / k**2).sum()
+    return p / 3 - own + square / 2
+
+
+def _uniform_transforms(h):
+    """E e^{ihu} and E u e^{ihu}; by their Taylor series where |h| is small."""
+    small = h.abs() < 0.05
+    g = torch.where(small, 1.0, h)
+    e = torch.exp(1j * g)
+    phi = (e - 1) / (1j * g)
+    psi = (e - phi) / (1j * g)
+    taylor = [sum((1j * h) ** k / (factorial(k) * (k + d)) for k in range(9)) for d in (1, 2)]
+    return torch.where(small, taylor[0], phi), torch.where(small, taylor[1], psi)

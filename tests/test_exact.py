@@ -173,7 +173,7 @@ def test_densities_per_instance_and_per_feature(generator):
         ({"output": "tanh"}, "output must be one of"),
         ({"importance": torch.ones(4)}, r"importance must have shape \[5\] or \[2, 5\], got \[4\]"),
         ({"W_out": torch.zeros(3, 5)}, r"W_out must have shape \[..., 5, 3\], got \[3, 5\]"),
-        ({"W": torch.zeros(2, 3, 9), "b": torch.zeros(9)}, "at most 8 features, got 9"),
+        ({"accuracy": 0}, r"accuracy must lie between 1e-10 and 0.1, got 0"),
     ],
 )
 def test_bad_input_is_named(arguments, message):

@@ -287,9 +287,19 @@ def test_without_tex_make_stops_before_any_set_up_or_computation(project, goal):
 
 
 def test_one_missing_package_is_named(project):
-    project.write("bin/kpsewhich", '#!/bin/sh\n[ "$1" != lmodern.sty ]')
-    assert "Missing here: lmodern.sty \n" in project.make("findings.pdf").stderr
+    project.write("bin/kpsewhich", '#!/bin/sh\n[ "$1" != natbib.sty ]')
+    assert "Missing here: natbib.sty \n" in project.make("findings.pdf").stderr
     assert project.calls() == []
+
+
+def test_every_package_of_the_paper_is_looked_for():
+    paper = (REPOSITORY / "FINDINGS.tex").read_text()
+    setup = (REPOSITORY / "common/setup.sh").read_text()
+    probed = re.search(r'TEX_FILES="([^"]*)"', setup)[1].split()
+    loaded = re.findall(r"^\\usepackage(?:\[.*?\])?\{(.*?)\}", paper, re.MULTILINE)
+    packages = {f"{name}.sty" for names in loaded for name in names.split(",")}
+    assert len(packages) > 10
+    assert packages - set(probed) == set()
 
 
 def test_figures_need_no_tex(project):

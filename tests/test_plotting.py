@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from common import animation, plotting
+from common import animation, geometry, plotting
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +28,10 @@ def heatmap_pixel(ax, row, column):
     return pixels[int(pixels.shape[0] - 1 - y), int(x), :3] / 255
 
 
+def tick_texts(axis):
+    return [label.get_text() for label in axis.get_ticklabels()]
+
+
 def is_red(color):
     return color[0] > 0.3 and color[2] < 0.3
 
@@ -40,13 +44,46 @@ def test_gram_has_output_one_at_the_top_and_red_for_plus():
     """Only entry (first row, last column) is +1, only the last bias is -1."""
     G, b = torch.zeros(3, 3), torch.tensor([0.0, 0.0, -1.0])
     G[0, 2] = 1
-    _, axes = plt.subplots(1, 2)
-    plotting.gram_with_bias(G, b, axes)
-    assert is_red(heatmap_pixel(axes[0], 0, 2))
-    for row, column in ((2, 0), (2, 2), (0, 0)):
-        assert not is_red(heatmap_pixel(axes[0], row, column))
-    assert is_blue(heatmap_pixel(axes[1], 2, 0))
-    assert not is_blue(heatmap_pixel(axes[1], 0, 0))
+    _, ax = plt.subplots()
+    plotting.gram_with_bias(G, b, ax)
+    bias = 3.5  # half a cell lies between the two
+    assert is_red(heatmap_pixel(ax, 0, 2))
+    for row, column in ((2, 0), (2, 2), (0, 0), (0, bias)):
+        assert not is_red(heatmap_pixel(ax, row, column))
+    assert is_blue(heatmap_pixel(ax, 2, bias))
+    assert not is_blue(heatmap_pixel(ax, 0, bias))
+    assert tick_texts(ax.xaxis) == ["1", "2", "3", "$b$"]
+    assert tick_texts(ax.yaxis) == ["1", "2", "3"]
+
+
+def test_gram_row_numbers_the_first_panel_only():
+    fig = plotting.gram_row(torch.zeros(2, 3, 3), torch.zeros(2, 3), ["left", "right"])
+    left, right, bar = fig.axes
+    assert [left.get_title(), right.get_title()] == ["left", "right"]
+    assert tick_texts(left.yaxis) == ["1", "2", "3"] and tick_texts(right.yaxis) == []
+    assert tick_texts(right.xaxis) == ["$b$"]
+    assert bar.get_ylabel() == "$W^T W$ and $b$"
+
+
+def test_gram_row_keeps_a_bias_nearer_to_its_own_matrix():
+    fig = plotting.gram_row(torch.zeros(3, 5, 5), torch.zeros(3, 5), list("abc"))
+    fig.canvas.draw()
+    left, right = (ax.get_window_extent() for ax in fig.axes[:2])
+    cell = left.width / 6.5
+    assert right.x0 - left.x1 > 1.5 * (0.5 * cell)
+
+
+@pytest.mark.parametrize(("largest", "extend"), [(1.0, "neither"), (1.2, "both")])
+def test_the_colour_bar_has_points_where_values_lie_beyond_it(largest, extend):
+    fig = plotting.gram_row(largest * torch.eye(2)[None], torch.zeros(1, 2), ["one"])
+    assert fig.axes[0].collections[0].get_clim() == (-1, 1)
+    assert fig.axes[1]._colorbar.extend == extend
+
+
+def test_large_gram_is_not_numbered():
+    _, ax = plt.subplots()
+    plotting.gram_with_bias(torch.eye(80), torch.zeros(80), ax)
+    assert tick_texts(ax.xaxis) == ["$b$"] and tick_texts(ax.yaxis) == []
 
 
 def test_matrix_has_row_one_at_the_top():
@@ -57,6 +94,20 @@ def test_matrix_has_row_one_at_the_top():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "2", "3"]
     corner = ax.collections[0].get_array().reshape(3, 3)
     assert corner[0, 2] == -1 and ax.yaxis_inverted()
+
+
+def test_matrix_leaves_out_features_that_mean_little_and_writes_no_negative_zero():
+    _, ax = plt.subplots()
+    values = np.array([[1, -0.001, 0.5], [-0.001, 1, 0.5], [0.5, 0.5, 1]])
+    plotting.matrix(values, ax, shown=torch.tensor([True, True, False]))
+    assert [text.get_text() for text in ax.texts] == ["1.00", "0.00", "0.00", "1.00"]
+    assert ax.get_facecolor()[:3] == to_rgb(plotting.UNSHOWN)
+
+
+def test_matrix_takes_more_features_than_it_can_write_entries_for():
+    _, ax = plt.subplots()
+    plotting.matrix(np.eye(12), ax)
+    assert tick_texts(ax.yaxis)[-1] == "12" and not ax.texts
 
 
 def test_inputs_have_the_first_feature_at_the_top():
@@ -80,6 +131,28 @@ def test_norm_bars_have_the_most_important_feature_at_the_top():
     assert luminance[0] < 0.2 < luminance[1]  # dark: no superposition; yellow: 1 or more
 
 
+def test_bars_of_features_that_are_not_represented_are_grey():
+    _, ax = plt.subplots()
+    plotting.norm_bars([1.0, 0.4], [1.0, 1.0], ax)
+    long, short = (to_rgb(bar.get_facecolor()) for bar in ax.patches)
+    assert short == to_rgb(plotting.UNSHOWN) != long
+    assert ax.get_xlim() == (0, plotting.NORM_LIMIT)
+
+
+def test_a_wrapped_grid_goes_on_below():
+    W = torch.eye(2).repeat(2, 5, 1, 1)
+    fig = plotting.feature_vector_grid(W, list("abcde"), ["x", "y"], legend="feature", per_line=3)
+    titles = [ax.get_title() for ax in fig.axes]
+    assert titles == ["a", "b", "c", "", "", "", "d", "e", "", "", "", ""]
+    assert [ax.axison for ax in fig.axes[6:]] == [True, True, False] * 2
+    assert [ax.get_ylabel() for ax in fig.axes[::3]] == ["x", "y"] * 2
+    assert fig.legends[0].get_title().get_text() == "feature"
+
+
+def test_a_grid_can_do_without_a_legend():
+    assert not plotting.feature_vector_grid([torch.eye(2)[None]], ["a"], ["x"], legend=None).legends
+
+
 def test_vectors_are_drawn_where_the_columns_of_w_point():
     _, ax = plt.subplots()
     plotting.feature_vectors(torch.tensor([[1.0, 0.0], [0.0, -0.5]]), ax)
@@ -100,13 +173,38 @@ def test_the_most_important_feature_is_dark():
     assert sum(colors[0][:3]) < sum(colors[-1][:3])
 
 
-def test_curves_break_where_an_angle_wraps():
+def story(angles, joined=(None,), last=None):
     _, axes = plt.subplots(3, 1)
+    steps, ones = range(len(angles)), torch.ones_like(angles)
+    plotting.training_story(steps, ones[:, 0], ones, angles, joined, axes, "", last)
+    return axes
+
+
+def test_angles_stay_in_one_piece_where_the_first_feature_points_right():
     angles = torch.tensor([[350.0], [359.0], [2.0], [5.0]])
-    plotting.training_story([0, 1, 2, 3], torch.ones(4), torch.ones(4, 1), angles, [None], axes, "")
-    drawn = axes[2].lines[0].get_ydata()
-    assert np.isnan(drawn[2]) and drawn[3] == 5
-    assert angles[2, 0] == 2  # the caller's array is left alone
+    drawn = story(angles)[2].lines[0].get_ydata()
+    assert drawn.tolist() == [-10, -1, 2, 5]
+    assert angles[1, 0] == 359  # the caller's array is left alone
+
+
+def test_curves_break_where_an_angle_wraps():
+    drawn = story(torch.tensor([[310.0], [314.0], [317.0], [320.0]]))[2].lines[0].get_ydata()
+    assert np.isnan(drawn[2]) and drawn[3] == -40
+
+
+def test_joining_lines_are_numbered_in_order_and_side_by_side():
+    loss_ax, norm_ax, _ = story(torch.zeros(101, 4), joined=(50, None, 51, 0))
+    assert [text.get_text() for text in loss_ax.texts] == ["4", "1", "3"]
+    places = [text.get_position()[0] for text in loss_ax.texts]
+    assert places == pytest.approx([0, 0.5, 0.55])
+    dotted = [line.get_xdata()[0] for line in norm_ax.lines if line.get_linestyle() == ":"]
+    assert dotted == [0, 50, 51]
+
+
+def test_a_feature_that_joins_beyond_the_last_step_drawn_has_no_number():
+    loss_ax, _, _ = story(torch.zeros(101, 2), joined=(50, 10), last=40)
+    assert [text.get_text() for text in loss_ax.texts] == ["2"]
+    assert loss_ax.texts[0].get_position()[0] == pytest.approx(0.25)
 
 
 def test_restart_strip_draws_at_least_the_floor():
@@ -122,6 +220,28 @@ def test_animation_frames_move_and_share_a_palette():
     assert len({frame.tobytes() for frame in frames}) == 3
     assert len({bytes(frame.getpalette()) for frame in frames}) == 1
     assert frames[0].convert("RGB").getpixel((2, 2)) == (255, 255, 255)
+
+
+def test_colours_of_features_that_vanish_are_kept():
+    """All five end at the origin, one on top of the other."""
+    W = torch.stack([geometry.regular_polygon(5) * scale for scale in (1, 0.5, 0)])
+    frames = animation.forming_features(W, [0, 10, 20], torch.tensor([3.0, 2, 1]), "title")
+    pixels = np.asarray(frames[0].convert("RGB"), dtype=int).reshape(-1, 3)
+    for color in plotting.feature_colors(5):
+        assert (np.abs(pixels - 255 * color[:3]).max(1) <= 3).sum() > 200
+    for frame in frames:
+        assert frame.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
+        assert len(frame.getpalette()) <= 3 * 128
+
+
+def test_animation_files_are_small(tmp_path):
+    steps = range(91)
+    W = torch.stack([geometry.regular_polygon(5) * (k / 90) for k in steps])
+    losses = torch.linspace(1, 0.1, 91)
+    frames = animation.forming_features(W, steps, losses, "title")
+    path = tmp_path / "film.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:], disposal=1, optimize=False)
+    assert path.stat().st_size < 700_000
 
 
 def test_animation_lengths_must_agree():

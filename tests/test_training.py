@@ -9,7 +9,9 @@ from common.model import ToyModel
 from common.theory import linear_optimum
 from common.training import AUTHORS, FAST, Recipe, _Stepper, estimate_loss, train
 
-SHORT = Recipe(steps=40, batch=64, learning_rate=1e-2, weight_decay=0.01, cosine=True)
+SHORT = Recipe(
+    steps=40, batch=64, learning_rate=1e-2, weight_decay=0.01, cosine=True, skip_empty=False
+)
 
 
 class Fixed:
@@ -123,7 +125,7 @@ def test_without_bias_the_bias_stays_zero(generator):
 
 
 def test_the_authors_recipe_is_as_published():
-    assert Recipe(10_000, 1024, 1e-3, 0.01, False) == AUTHORS
+    assert Recipe(10_000, 1024, 1e-3, 0.01, False, False) == AUTHORS
     assert [AUTHORS.rate(step) for step in (0, 9_999)] == [1e-3, 1e-3]
     assert FAST.rate(0) == FAST.learning_rate
     assert FAST.rate(FAST.steps) == pytest.approx(0, abs=1e-12)
@@ -153,11 +155,11 @@ def test_bad_arguments_are_named(arguments, message):
 
 def test_bad_recipes_are_named():
     with pytest.raises(ValueError, match="steps must be a whole number of at least 1, got 0"):
-        Recipe(0, 1, 1e-3, 0, False)
+        Recipe(0, 1, 1e-3, 0, False, False)
     with pytest.raises(ValueError, match="learning_rate must be finite and at least 1e-12, got 0"):
-        Recipe(1, 1, 0, 0, False)
+        Recipe(1, 1, 0, 0, False, False)
     with pytest.raises(ValueError, match="weight_decay must be finite and at least 0, got -1"):
-        Recipe(1, 1, 1e-3, -1, False)
+        Recipe(1, 1, 1e-3, -1, False, False)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -1,0 +1,123 @@
+"""Quasi-Newton minimisation of many small independent problems at once.
+
+BFGS with a dense inverse Hessian per problem and a backtracking line search. All problems advance
+together, one evaluation of the batch a round, each at its own step length; a problem that has
+converged leaves the batch.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
+ROUNDING = 1e-14  # differences of values below this are rounding (values are of order 1)
+LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
+REST = 0.8  # the batch is compacted when only this share of it is still moving
+
+
+@dataclass
+class Minima:
+    """x [N, d], value [N], gradient [N] (largest entry in size) and whether it converged [N]."""
+
+    x: torch.Tensor
+    value: torch.Tensor
+    gradient: torch.Tensor
+    converged: torch.Tensor
+
+
+def minimise_batch(function, x, *, tolerance, rounds):
+    """Minimise N problems of d variables from x [N, d].
+
+    function  : (x [M, d], index [M]) -> value [M], gradient [M, d] of the problems `index`. Values
+                should be of order 1: ROUNDING is absolute.
+    tolerance : a problem has converged when no entry of its gradient exceeds this.
+    rounds    : evaluations of a problem after which it stays unconverged.
+    """
+    index = torch.arange(len(x), device=x.device)
+    value, gradient = function(x, index)
+    found = Minima(x.clone(), value.clone(), gradient.abs().amax(1), torch.zeros_like(index).bool())
+    state = _State(x, value, gradient)
+    for _ in range(rounds):
+        done = state.gradient.abs().amax(1) <= tolerance
+        moving = ~done & (state.step > 1e-10)
+        if moving.double().mean() <= REST or not moving.any():
+            found.x[index] = state.x
+            found.value[index] = state.value
+            found.gradient[index] = state.gradient.abs().amax(1)
+            found.converged[index] = done
+            index, state = index[moving], state.keep(moving)
+            if not len(index):
+                return found
+        trial = state.x + state.step[:, None] * state.direction
+        state.advance(trial, *function(trial, index))
+    found.x[index], found.value[index] = state.x, state.value
+    found.gradient[index] = state.gradient.abs().amax(1)
+    found.converged[index] = found.gradient[index] <= tolerance
+    return found
+
+
+class _State:
+    """Position, value, gradient, inverse Hessian, search direction and step of every problem."""
+
+    def __init__(self, x, value, gradient, inverse=None, direction=None, step=None, fresh=None):
+        self.x, self.value, self.gradient = x, value, gradient
+        n, d = x.shape
+        if inverse is None:
+            inverse = torch.eye(d, dtype=x.dtype, device=x.device).expand(n, d, d).clone()
+            fresh = torch.ones(n, dtype=torch.bool, device=x.device)
+        self.inverse, self.fresh = inverse, fresh
+        self.direction, self.step = direction, step
+        if direction is None:
+            self.direction = -gradient
+            self.step = self._first_step()
+
+    def keep(self, mask):
+        """The state of some of the problems."""
+        return _State(
+            self.x[mask], self.value[mask], self.gradient[mask], self.inverse[mask],
+            self.direction[mask], self.step[mask], self.fresh[mask],
+        )  # fmt: skip
+
+    def _first_step(self):
+        """1, or less where the direction is long. A fresh direction is only a guess: 0.3 long."""
+        length = self.direction.norm(dim=1).clamp(min=1e-300)
+        return torch.where(self.fresh, 0.3 / length, 1.0).minimum(LONGEST / length).clamp(max=1e6)
+
+    def advance(self, trial, value, gradient):
+        """Take the trial step where it decreases the value enough, elsewhere shorten it."""
+        slope = (self.gradient * self.direction).sum(1)
+        wanted = self.value + SUFFICIENT * self.step * slope
+        accepted = value <= wanted + ROUNDING
+        # The minimum of the parabola through what is known is the next guess.
+        curvature = (value - self.value - self.step * slope).clamp(min=1e-300)
+        shorter = (-slope * self.step**2 / (2 * curvature)).clamp(0.1 * self.step, 0.5 * self.step)
+        self._update(accepted, trial - self.x, gradient - self.gradient)
+        self.x = torch.where(accepted[:, None], trial, self.x)
+        self.value = torch.where(accepted, value, self.value)
+        self.gradient = torch.where(accepted[:, None], gradient, self.gradient)
+
+        direction = -torch.bmm(self.inverse, self.gradient[:, :, None])[:, :, 0]
+        uphill = (direction * self.gradient).sum(1) >= 0
+        if uphill.any():
+            self.inverse[uphill] = torch.eye(trial.shape[1], dtype=trial.dtype, device=trial.device)
+            self.fresh = self.fresh | uphill
+            direction = torch.where(uphill[:, None], -self.gradient, direction)
+        self.direction = torch.where((accepted | uphill)[:, None], direction, self.direction)
+        self.step = torch.where(accepted | uphill, self._first_step(), shorter)
+
+    def _update(self, accepted, s, y):
+        """BFGS update of the inverse Hessians where the step shows positive curvature."""
+        sy, yy = (s * y).sum(1), (y * y).sum(1)
+        usable = accepted & (sy > 1e-10 * s.norm(dim=1) * yy.sqrt())
+        safe = torch.where(usable, sy, 1)
+        # A fresh inverse Hessian takes the scale of the first curvature seen.
+        scale = torch.where(self.fresh & usable, sy / torch.where(yy > 0, yy, 1), 1)
+        self.inverse *= scale[:, None, None]
+        self.fresh = self.fresh & ~usable
+        Hy = torch.bmm(self.inverse, y[:, :, None])[:, :, 0]
+        weight = torch.where(usable, (1 + (y * Hy).sum(1) / safe) / safe, 0)
+        cross = torch.where(usable, 1 / safe, 0)
+        s_scaled = cross[:, None] * s
+        self.inverse += weight[:, None, None] * s[:, :, None] * s[:, None, :]
+        self.inverse -= Hy[:, :, None] * s_scaled[:, None, :]
+        self.inverse -= s_scaled[:, :, None] * Hy[:, None, :]

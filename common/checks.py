@@ -1,0 +1,78 @@
+"""Checks of arguments that several modules take. Each raises ValueError, naming the bad value."""
+
+import math
+from contextlib import suppress
+
+import torch
+
+ACTIVATIONS = ("linear", "relu")
+
+
+def check_count(value, name):
+    """`value` as an int, after checking that it is a whole number of at least 1."""
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return int(value)
+
+
+def check_positive(value, name):
+    """`value`, after checking that it is a positive finite number."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name} must be positive and finite, got {value!r}")
+    return value
+
+
+def check_activation(name, role):
+    """`name`, after checking that it is one of the two activations."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"{role} must be one of {ACTIVATIONS}, got {name!r}")
+    return name
+
+
+def check_density(density, name="density"):
+    """`density` as a float64 tensor, after checking that every entry lies in (0, 1]."""
+    density = torch.as_tensor(density, dtype=torch.float64)
+    wrong = ~((density > 0) & (density <= 1))  # also true for NaN
+    if wrong.any():
+        raise ValueError(f"{name} must lie in (0, 1], got {density[wrong][0].item():g}")
+    return density
+
+
+def check_importance(importance, batch, n_features):
+    """`importance` as float64 [*batch, n]; all 1 when None.
+
+    Takes [n] or anything that broadcasts to [*batch, n], with finite entries >= 0.
+    """
+    if importance is None:
+        return torch.ones(*batch, n_features, dtype=torch.float64)
+    importance = torch.as_tensor(importance, dtype=torch.float64)
+    wrong = ~(torch.isfinite(importance) & (importance >= 0))
+    if wrong.any():
+        raise ValueError(f"importance must be finite and >= 0, got {importance[wrong][0].item():g}")
+    if importance.dim() and importance.shape[-1] == n_features:
+        with suppress(RuntimeError):
+            return importance.expand(*batch, n_features)
+    shapes = f"{[n_features]} or {[*batch, n_features]}" if batch else f"{[n_features]}"
+    raise ValueError(f"importance must have shape {shapes}, got {list(importance.shape)}")
+
+
+def check_finite(value, name):
+    """`value` as a float64 tensor, after checking that every entry is finite."""
+    value = torch.as_tensor(value, dtype=torch.float64)
+    if not torch.isfinite(value).all():
+        raise ValueError(f"{name} must be finite, got {value[~torch.isfinite(value)][0].item()}")
+    return value
+
+
+def check_feature_density(density, batch, n):
+    """Densities as [*batch, n]; a trailing axis of length n counts as features behind the batch."""
+    p = check_density(density)
+    if p.dim() == len(batch) + 1 and p.shape[-1] in (1, n):
+        return p.expand(*batch, n)
+    try:
+        return p.expand(batch)[..., None].expand(*batch, n)
+    except RuntimeError:
+        raise ValueError(
+            f"density must be a number or have shape {list(batch)} or {[*batch, n]}, "
+            f"got {list(p.shape)}"
+        ) from None

@@ -1,0 +1,146 @@
+r"""Exact expectations of a ReLU output for few features: a recursion over sets of active features.
+
+Let C be the active features, the x_j, j in C, uniform on [0, 1], and write, with k = |C|,
+
+    F_C^q(t) = E relu(t + sum_C c_j u_j)^q,      H_C(t) = E u_0 relu(t + sum_C c_j u_j)   (0 in C).
+
+They are homogeneous in (t, c), and integrating by parts in every u_j gives, for any numbers s_j
+with sum_C c_j s_j = -t,
+
+    (q + k) F_C^q(t) = sum_{j in C} (1 - s_j) F_{C-j}^q(t + c_j) + s_j F_{C-j}^q(t),
+    (k + 2) H_C(t)   = sum_{j in C-0} (1 - s_j) H_{C-j}(t + c_j) + s_j H_{C-j}(t)
+                       + (1 - s_0) F_{C-0}^1(t + c_0) + s_0 F_C^1(t) .
+
+Where the kink lies inside the range of t + c.u the s_j can be chosen in [0, 1]: all weights are
+then non-negative and sum to less than one, and nothing is divided by any c_j. That makes the
+recursion stable for every c, zero and tiny entries included, where the textbook formula
+(differences divided by the product of the c_j) loses all digits. Elsewhere the ReLU is linear or
+zero and the moments are elementary.
+"""
+
+from functools import lru_cache
+from itertools import combinations
+
+import torch
+
+
+def row_loss(c, t, p):
+    """E (x_0 - relu(z))^2 of every output row, for z = t + c.x, by the number of active features.
+
+    c : [rows, n], a row of A with the own feature first;  t : [rows], the biases;
+    p : [rows, n], densities in the order of c.
+
+    Returns [n + 1, rows]: the contribution of the inputs with k active features, k = 0 ... n, each
+    with its probability. Differentiable in c and t. 3^n terms a row.
+    """
+    c, p = c.T, p.T  # the long axis last: everything below works on whole rows of memory
+    n = len(c)
+    by_count = []
+    F1 = F2 = H = None
+    for k in range(n + 1):
+        states = _states(n, k, c.device)
+        F1, F2, H = _moments(c, t, states, F1, F2, H)
+        weight = _weights(p, states)
+        loss = (weight * F2[:: states.shifts]).sum(0)
+        if k > 0:
+            cross = H[:: states.shifts]
+            weight = weight[: len(cross)]
+            loss = loss + weight.sum(0) / 3 - 2 * (weight * cross).sum(0)
+        by_count.append(loss)
+    return torch.stack(by_count)
+
+
+def _weights(p, states):
+    """Probability [sets, rows] of each active set of one size."""
+    weight = torch.ones_like(p[:1])
+    for j in range(len(p)):
+        member = states.active[:: states.shifts, j, None] > 0
+        weight = weight * torch.where(member, p[j], 1 - p[j])
+    return weight
+
+
+class _States:
+    """The pairs (C, V) with |C| = k and V a subset of the complement, V = {} first for each C.
+
+    A state stands for F_C(t + sum_V c) and H_C(t + sum_V c); it is one line of the tensors here.
+    Sets that hold feature 0 come first, so that H needs only the first `owned` states. `slots`
+    [k, states] lists the members of C; `shifted` and `unshifted` [k, states] index the states
+    (C - j, V + j) and (C - j, V) one level down.
+    """
+
+    def __init__(self, n, k, device):
+        pairs = _pairs(n, k)
+        below = {pair: index for index, pair in enumerate(_pairs(n, k - 1))} if k else {}
+        self.k = k
+        self.shifts = 2 ** (n - k)
+        self.owned = sum(0 in C for C, _ in pairs)
+        self.active = self._members([C for C, _ in pairs], n, device)
+        self.shift = self._members([V for _, V in pairs], n, device)
+        rows = [
+            [(j, below[C - {j}, V | {j}], below[C - {j}, V]) for j in sorted(C)] for C, V in pairs
+        ]
+        table = torch.tensor(rows, device=device).reshape(len(pairs), k, 3).permute(2, 1, 0)
+        self.slots, self.shifted, self.unshifted = table.contiguous()
+
+    @staticmethod
+    def _members(sets, n, device):
+        rows = [[float(j in chosen) for j in range(n)] for chosen in sets]
+        return torch.tensor(rows, dtype=torch.float64, device=device)
+
+
+@lru_cache(maxsize=64)
+def _states(n, k, device):
+    return _States(n, k, device)
+
+
+def _pairs(n, k):
+    pairs = []
+    for C in combinations(range(n), k):
+        free = [j for j in range(n) if j not in C]
+        for size in range(len(free) + 1):
+            pairs += [(frozenset(C), frozenset(V)) for V in combinations(free, size)]
+    return pairs
+
+
+def _moments(c, t, states, F1, F2, H):
+    """F^1, F^2 [states, rows] and H [owned, rows] of one level, from those of the level below."""
+    k, own = states.k, states.owned
+    T = t + states.shift @ c
+    if k == 0:
+        return T.relu(), T.relu() ** 2, None
+    # c = 0 goes with the negative side here and in s below: one analytic branch, so that the
+    # derivative at exactly 0 is right as well.
+    positive = c > 0
+    high = T + states.active @ torch.where(positive, c, 0)
+    low = T + states.active @ torch.where(positive, 0, c)
+    linear, kinked = low >= 0, (low < 0) & (high > 0)
+    theta = torch.where(kinked, -low / torch.where(kinked, high - low, 1), 0)
+
+    F1_kink, F2_kink, H_kink = 0, 0, 0
+    for slot in range(k):
+        s = torch.where(positive[states.slots[slot]], theta, 1 - theta)
+        shifted, unshifted = states.shifted[slot], states.unshifted[slot]
+        F1_kink = F1_kink + _mix(s, F1[shifted], F1[unshifted])
+        F2_kink = F2_kink + _mix(s, F2[shifted], F2[unshifted])
+        if slot == 0:
+            own_s, own_shifted = s[:own], F1[shifted[:own]]  # feature 0 is the first slot
+        else:
+            H_kink = H_kink + _mix(s[:own], H[shifted[:own]], H[unshifted[:own]])
+
+    mean = T + states.active @ c / 2
+    variance = states.active @ c**2 / 12
+    new_F1 = _select(linear, mean, kinked, F1_kink / (k + 1))
+    new_F2 = _select(linear, mean**2 + variance, kinked, F2_kink / (k + 2))
+    H_kink = (H_kink + _mix(own_s, own_shifted, new_F1[:own])) / (k + 2)
+    new_H = _select(linear[:own], mean[:own] / 2 + c[0] / 12, kinked[:own], H_kink)
+    return new_F1, new_F2, new_H
+
+
+def _mix(s, shifted, unshifted):
+    """(1 - s) F(t + c_j) + s F(t)."""
+    return torch.lerp(shifted, unshifted, s)
+
+
+def _select(linear, value_linear, kinked, value_kinked):
+    """The linear value, the value with a kink inside, or 0 where the ReLU is off throughout."""
+    return torch.where(linear, value_linear, torch.where(kinked, value_kinked, 0))

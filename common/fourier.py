@@ -1,0 +1,248 @@
+r"""Exact expectations of a ReLU output for any number of features, by a Fourier series of its kink.
+
+For z = t + sum_j c_j x_j on an interval [-L, L] that z (almost) never leaves,
+
+    |z|   = L/2 - (4 L / pi^2)  sum_{k odd} cos(k pi z / L) / k^2,
+    z |z| = L z - (8 L^2/pi^3)  sum_{k odd} sin(k pi z / L) / k^3,
+
+and relu(z) = (z + |z|)/2, relu(z)^2 = (z^2 + z|z|)/2. The x_j are independent, so with
+s = k pi / L, phi(h) = E e^{ihu} and psi(h) = E u e^{ihu} for u uniform on [0, 1],
+
+    E e^{isz}     = e^{ist} prod_j (1 - p_j + p_j phi(c_j s)),
+    E x_0 e^{isz} = e^{ist} p_0 psi(c_0 s) prod_{j > 0} (1 - p_j + p_j phi(c_j s)).
+
+Three things make the series converge fast and to a stated accuracy. (1) z has atoms and edges
+where no feature or exactly one is active (not counting those whose coefficient is negligible);
+these parts are taken out of the product and added back in closed form. (2) L is the smallest
+bound that z exceeds with negligible probability (Chernoff), often far below the largest possible
+|z|; where the kink itself is that improbable, no series is needed. (3) Harmonics are added in
+growing blocks, each row of the model ending when its own blocks have become negligible.
+"""
+
+import math
+
+import torch
+
+FIRST_BLOCK = 64  # harmonics of the first block
+MOST = 2**14  # harmonics after which a row ends whatever its accuracy
+CACHE = 2**16  # complex numbers handled at a time: a chunk stays in the processor's cache
+NEGLIGIBLE = 1e-4  # coefficients below this do not make a feature live, see row_loss
+SLOPES = 2.0 ** torch.arange(-2, 9, dtype=torch.float64)  # tried in Chernoff's bound
+
+
+def row_loss(c, t, p, importance, accuracy):
+    """E (x_0 - relu(z))^2 of every output row, for z = t + c.x.
+
+    c          : [N, n, n], for each instance and output its row of A with the own feature first.
+    t          : [N, n], the biases.
+    p          : [N, n, n], densities in the order of c.
+    importance : [N, n], weights of the rows; they only decide how accurate each row must be.
+    accuracy   : allowed error of the importance-weighted sum of an instance, relative.
+
+    Returns [N, n], differentiable once in c and t.
+    """
+    live = c.detach().abs() > NEGLIGIBLE
+    live[..., 0] = True
+    none, one = _few_active_weights(torch.where(live, p, 0))
+    low, high = _likely_range(c.detach(), t.detach(), p, math.log(1e-4 * accuracy))
+    kinked = (low < 0) & (high > 0)
+    period = torch.where(kinked, torch.maximum(-low, high), 1.0)
+    mean, second, own = _moments(c, t, p)
+    few = _Few(c, t, p, live, none, one)
+
+    # In a row with a kink: the closed forms, and the series without its sum over harmonics.
+    share = (p[..., 0] - one[..., 0]) / 2  # E x_0 where two or more are active
+    smooth = (second - few.second + period * (mean - few.mean)) / 2 - (own - few.own)
+    smooth = smooth - period * share / 2 + few.loss()
+    elsewhere = torch.where(low >= 0, second - 2 * own, 0)
+    base = p[..., 0] / 3 + torch.where(kinked, smooth, elsewhere)
+    series = _Series.apply(
+        c, t, p, live, none, one, period, kinked, base.detach(), importance, accuracy
+    )
+    return base + series
+
+
+def _few_active_weights(p):
+    """Probabilities that no feature [...] or only feature j [..., n] is active."""
+    q = 1 - p
+    before = torch.cumprod(torch.cat([torch.ones_like(q[..., :1]), q[..., :-1]], -1), -1)
+    flipped = q.flip(-1)
+    after = torch.cumprod(torch.cat([torch.ones_like(q[..., :1]), flipped[..., :-1]], -1), -1)
+    return q.prod(-1), p * before * after.flip(-1)
+
+
+def _moments(c, t, p):
+    """E z, E z^2 and E x_0 z."""
+    mean = t + (c * p).sum(-1) / 2
+    variance = p / 3 - p**2 / 4
+    second = mean**2 + (c**2 * variance).sum(-1)
+    own = p[..., 0] / 2 * mean + c[..., 0] * variance[..., 0]
+    return mean, second, own
+
+
+class _Few:
+    """The inputs with at most one active live feature, in closed form.
+
+    Features that are not live shift z by their mean and spread it by a variance so small that the
+    second order of a Taylor expansion is exact for our purpose.
+    """
+
+    def __init__(self, c, t, p, live, none, one):
+        dead = torch.where(live, 0, c)
+        self.t = t + (dead * p).sum(-1) / 2
+        self.spread = (dead**2 * (p / 3 - p**2 / 4)).sum(-1)
+        self.c, self.none, self.one = c, none, one
+        column = self.t[..., None]
+        # Moments of z and x_0 z over these inputs.
+        self.mean = none * self.t + (one * (column + c / 2)).sum(-1)
+        squares = column**2 + column * c + c**2 / 3
+        self.second = none * self.t**2 + (one * squares).sum(-1)
+        self.second = self.second + (none + one.sum(-1)) * self.spread
+        self.own = one[..., 0] * (self.t / 2 + c[..., 0] / 3)
+
+    def loss(self):
+        """E [relu(z)^2 - 2 x_0 relu(z)] over these inputs."""
+        c, t, spread = self.c, self.t[..., None], self.spread[..., None]
+        kinked = (t < 0) != (t + c < 0)
+        s = torch.where(kinked, -t / torch.where(kinked, c, 1), 0)
+        at_0, at_1 = t.relu(), (t + c).relu()
+        linear = (t >= 0) & (t + c >= 0)
+        square = torch.where(
+            linear, t**2 + t * c + c**2 / 3, ((1 - s) * at_1**2 + s * at_0**2) / 3 * kinked
+        )
+        on = torch.where(kinked, torch.where(c > 0, 1 - s, s), linear.to(c.dtype))  # P(z > 0)
+        square = square + on * spread
+        idle = self.t.relu() ** 2 + (self.t > 0) * self.spread
+        return (
+            self.none * idle
+            + (self.one * square).sum(-1)
+            - 2
+            * self.one[..., 0]
+            * self._own(s[..., 0], at_0[..., 0], at_1[..., 0], linear[..., 0], kinked[..., 0])
+        )
+
+    def _own(self, s, at_0, at_1, linear, kinked):
+        """E u_0 relu(t + c_0 u_0)."""
+        average = ((1 - s) * at_1 + s * at_0) / 2
+        kink = ((1 - s) * at_1 + s * average) / 3 * kinked
+        return torch.where(linear, self.t / 2 + self.c[..., 0] / 3, kink)
+
+
+def _likely_range(c, t, p, log_tail):
+    """Bounds [...] that z stays below or above but for a probability of e^log_tail each.
+
+    Chernoff: P(z > x) <= E e^{s z} e^{-s x} for every s > 0; the best of a few s, and never wider
+    than the range of z itself.
+    """
+    high, low = t + c.clamp(min=0).sum(-1), t + c.clamp(max=0).sum(-1)
+    for slope in SLOPES.tolist():
+        for sign in (1, -1):
+            h = sign * slope * c
+            growth = torch.where(h.abs() < 1e-5, h / 2, torch.expm1(h) / h - 1)
+            bound = (torch.log1p(p * growth).sum(-1) - log_tail) / slope
+            if sign > 0:
+                high = torch.minimum(high, t + bound)
+            else:
+                low = torch.maximum(low, t - bound)
+    return low, high
+
+
+class _Series(torch.autograd.Function):
+    """The sum over harmonics, and in the same sweep its derivatives by c and t."""
+
+    @staticmethod
+    def forward(ctx, c, t, p, live, none, one, period, kinked, base, importance, accuracy):
+        n = c.shape[-1]
+        needed = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
+        value, grad_t, grad_c = torch.zeros_like(t), torch.zeros_like(t), torch.zeros_like(c)
+        rows = kinked.nonzero(as_tuple=True)
+        first, count = 0, FIRST_BLOCK
+        while len(rows[0]) and first < MOST:
+            size = max(1, CACHE // (n * count))
+            blocks = []
+            for part in zip(*(index.split(size) for index in rows), strict=True):
+                block = _harmonics(
+                    first, count, c[part], t[part], p[part], live[part], none[part], one[part],
+                    period[part], needed,
+                )  # fmt: skip
+                value[part] += block[0]
+                blocks.append(block[0])
+                if needed:
+                    grad_t[part] += block[1]
+                    grad_c[part] += block[2]
+            loss = (importance * (base + value)).sum(-1)
+            scale = (importance * p[..., 0] / 3).sum(-1)
+            allowed = accuracy * torch.maximum(loss, 1e-9 * scale)[rows[0]] / n
+            going_on = importance[rows] * torch.cat(blocks).abs() > allowed
+            rows = tuple(index[going_on] for index in rows)
+            first, count = first + count, first + count
+        ctx.save_for_backward(grad_c, grad_t)
+        return value
+
+    @staticmethod
+    def backward(ctx, grad):
+        grad_c, grad_t = ctx.saved_tensors
+        return grad[..., None] * grad_c, grad * grad_t, *(None,) * 9
+
+
+def _harmonics(first, count, c, t, p, live, none, one, period, derivatives):
+    """Contribution of `count` odd harmonics, from number `first` on, to rows c [R, n].
+
+    Returns the value [R] and, with `derivatives`, those by t [R] and c [R, n].
+    """
+    k = 2.0 * torch.arange(first, first + count, dtype=c.dtype, device=c.device) + 1
+    s = k * (math.pi / period[:, None])  # frequencies [R, K]
+    w2 = 4 * period[:, None] / (math.pi * k) ** 2  # of Re E x_0 e^{isz}
+    w3 = -4 * period[:, None] ** 2 / (math.pi * k) ** 3  # of Im E e^{isz}
+    h = c[:, :, None] * s[:, None]
+    phi, psi = _phi_psi(h)
+    p, one, live = p[:, :, None], one[:, :, None], live[:, :, None]
+    factor = torch.add(1 - p, p * phi)
+    factor = torch.where(factor == 0, 1e-300, factor)  # so that it can be divided out again
+    phase = torch.polar(torch.ones_like(s), s * t[:, None])
+    others = phase * factor[:, 1:].prod(1)
+    every = others * factor[:, 0]
+    own = p[:, 0] * psi[:, 0] * others
+    # The parts with at most one active live feature are not of the series.
+    idle = phase * torch.where(live, 1, factor).prod(1)
+    alone = idle[:, None] * one
+    few = idle * none[:, None] + (alone * phi).sum(1)
+    few_own = psi[:, 0] * alone[:, 0]
+    value = (w3 * (every - few).imag + w2 * (own - few_own).real).sum(1)
+    if not derivatives:
+        return (value,)
+
+    grad_t = (s * (w3 * (every - few).real - w2 * (own - few_own).imag)).sum(1)
+    # phi'(h) = i psi(h): each derivative is Re of psi_j times what stands beside phi_j.
+    ratio = p / factor
+    beside = (s * w3)[:, None] * (torch.where(live, every[:, None], (every - few)[:, None]) * ratio)
+    beside -= (s * w3)[:, None] * alone
+    many_own = torch.where(live, own[:, None], (own - few_own)[:, None])
+    beside[:, 1:] += 1j * (s * w2)[:, None] * (many_own * ratio)[:, 1:]
+    grad_c = (psi.real * beside.real - psi.imag * beside.imag).sum(-1)
+    # The own feature stands in psi(c_0 s) as well, with psi' = i chi2, chi2 = E u^2 e^{ihu}.
+    chi2 = _chi2(h[:, 0], psi[:, 0])
+    own_beside = p[:, 0] * others - alone[:, 0]
+    grad_c[:, 0] -= (s * w2 * (chi2 * own_beside).imag).sum(-1)
+    return value, grad_t, grad_c
+
+
+def _phi_psi(h):
+    """E e^{ihu} and E u e^{ihu}, from the centred integrals over [-1/2, 1/2]."""
+    half = h / 2
+    sin, cos = torch.sin(half), torch.cos(half)
+    tiny = h.abs() < 1e-4
+    safe = torch.where(tiny, 1, h)
+    even = torch.where(tiny, 1 - h**2 / 24, 2 * sin / safe)
+    odd = torch.where(tiny, h / 12, (even - cos) / safe)
+    turn = torch.complex(cos, sin)
+    return turn * even, turn * torch.complex(even / 2, odd)
+
+
+def _chi2(h, psi):
+    """E u^2 e^{ihu} = (e^{ih} - 2 psi(h)) / (ih)."""
+    small = h.abs() < 1e-3
+    safe = torch.where(small, 1, h)
+    series = torch.complex(1 / 3 - h**2 / 10, h / 4)
+    turn = torch.polar(torch.ones_like(h), h)
+    return torch.where(small, series, (turn - 2 * psi) / (1j * safe))
