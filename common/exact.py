@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from common import cube, fourier
-from common.bfgs import minimise_batch
+from common.bfgs import Minima, minimise_batch
 from common.checks import (
     check_activation,
     check_count,
@@ -25,11 +25,15 @@ from common.checks import (
     check_finite,
     check_importance,
 )
+from common.data import SparseFeatures
+from common.model import ToyModel
+from common.training import FAST, train
 
 CUBE_FEATURES = 5  # up to here the sum over 3^n terms is faster than the series
 MEMORY = 2**20  # numbers a model evaluation may hold at a time
 TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
 ROUNDS = 1500  # evaluations after which a start is given up as not converged
+POLISHED = 2  # starts of a cell that go on to quasi-Newton after Adam (many features)
 START = 0.7  # standard deviation of the entries of W at the start
 
 
@@ -160,8 +164,10 @@ def minimise(
     accuracy   : of the loss beyond 5 features, see population_loss.
     progress   : label of a progress bar, or None for none.
 
-    All starts run to convergence (quasi-Newton). Then every cell of a grid also tries the optima
-    of its neighbours. Returns an Optimum. Raises ValueError for arguments out of range.
+    Up to 5 features all starts run to convergence (quasi-Newton), and then every cell of a grid
+    also tries the optima of its neighbours. Beyond that the starts descend by Adam on sampled
+    inputs first, and only the two lowest of a cell go on. Returns an Optimum. Raises ValueError for
+    arguments out of range.
     """
     n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
     check_activation(output, "output")
@@ -174,13 +180,16 @@ def minimise(
     starts = _starts(n, m, check_count(restarts, "restarts"), seed)
     count = len(problem.density)
     cell = torch.arange(count).repeat_interleave(restarts)
-    ends = problem.minimise(starts.repeat(count, 1), cell, progress)
+    if n <= CUBE_FEATURES or output == "linear":
+        ends = problem.minimise(starts.repeat(count, 1), cell, progress)
+    else:
+        ends = problem.descend_and_minimise(starts.repeat(count, 1), cell, seed, progress)
     losses = ends.value.reshape(count, restarts)
     best = losses.argmin(1) + restarts * torch.arange(count)
     x, value = ends.x[best], ends.value[best]
     gradient, converged = ends.gradient[best], ends.converged[best]
     lower = torch.zeros(count, dtype=torch.bool)
-    for neighbour in _neighbours(cells):
+    for neighbour in _neighbours(cells) if n <= CUBE_FEATURES else ():
         tried = problem.minimise(x[neighbour], torch.arange(count), None)
         better = tried.value < value - 1e-9
         x[better], value[better] = tried.x[better], tried.value[better]
@@ -240,7 +249,27 @@ class _Problem:
             for start, which in tqdm(parts, desc=progress, disable=progress is None)
         ]  # fmt: skip
         fields = ("x", "value", "gradient", "converged")
-        return type(found[0])(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
+        return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
+
+    def descend_and_minimise(self, x, cell, seed, progress):
+        """Adam on samples from x [N, d]; then the minima next to the best few of every cell."""
+        split = self.m * self.n
+        model = ToyModel(self.n, self.m, len(x))
+        with torch.no_grad():
+            model.W.copy_(x[:, :split].reshape(model.W.shape))
+        data = SparseFeatures(self.n, self.density[cell], skip_empty=True)
+        train(model, data, self.importance[cell], recipe=FAST, seed=seed, progress=progress)
+        x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
+        value, gradient = self.value_and_gradient(x, cell)
+        found = Minima(x, value, gradient.abs().amax(1), torch.zeros(len(x)).bool())
+
+        restarts = len(x) // len(self.density)
+        lowest = value.reshape(-1, restarts).argsort(1)[:, :POLISHED]
+        some = (lowest + restarts * torch.arange(len(lowest))[:, None]).reshape(-1)
+        end = self.minimise(x[some], cell[some], progress)
+        found.x[some], found.value[some] = end.x, end.value
+        found.gradient[some], found.converged[some] = end.gradient, end.converged
+        return found
 
     def value_and_gradient(self, x, cell):
         """Loss relative to its scale [N] and gradient [N, d]."""

@@ -122,6 +122,8 @@ def _kernel_environment(job: Job):
     """Set what the kernel inherits for the duration of a run."""
     saved = dict(os.environ)
     os.environ[OUTPUT_VARIABLE] = str(job.staging.resolve())
+    # Under make -j2 two notebooks share the cores: their threads must not spin while they wait.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.pop("MPLBACKEND", None)  # the kernel's inline backend, whatever the shell prefers
     try:
         yield
