@@ -24,6 +24,11 @@ class Minima:
     gradient: torch.Tensor
     converged: torch.Tensor
 
+    def put(self, index, other):
+        """Replace the problems `index` by those of `other`."""
+        for name in ("x", "value", "gradient", "converged"):
+            getattr(self, name)[index] = getattr(other, name)
+
 
 def minimise_batch(function, x, *, tolerance, rounds):
     """Minimise N problems of d variables from x [N, d].

@@ -11,12 +11,11 @@ importances, `polish` the one next to a given model.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from tqdm import tqdm
 
 from common import cube, fourier
-from common.bfgs import Minima, minimise_batch
 from common.checks import (
     check_activation,
     check_count,
@@ -25,16 +24,9 @@ from common.checks import (
     check_finite,
     check_importance,
 )
-from common.data import SparseFeatures
-from common.model import ToyModel
-from common.training import FAST, train
+from common.problem import Problem, neighbours, starts
 
 CUBE_FEATURES = 5  # up to here the sum over 3^n terms is faster than the series
-MEMORY = 2**20  # numbers a model evaluation may hold at a time
-TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
-ROUNDS = 1500  # evaluations after which a start is given up as not converged
-POLISHED = 2  # starts of a cell that go on to quasi-Newton after Adam (many features)
-START = 0.7  # standard deviation of the entries of W at the start
 
 
 def population_loss(W, b, density, importance=None, *, W_out=None, output="relu", accuracy=1e-6):
@@ -175,21 +167,21 @@ def minimise(
     leading = () if importance is None else torch.as_tensor(importance).shape[:-1]
     cells = torch.broadcast_shapes(density.shape, leading)
     importance = check_importance(importance, cells, n).reshape(-1, n)
-    problem = _Problem(n, m, density.expand(cells).reshape(-1), importance, output, accuracy)
+    problem = _problem(n, m, density.expand(cells).reshape(-1), importance, output, accuracy)
 
-    starts = _starts(n, m, check_count(restarts, "restarts"), seed)
+    start = starts(n, m, check_count(restarts, "restarts"), seed)
     count = len(problem.density)
     cell = torch.arange(count).repeat_interleave(restarts)
     if n <= CUBE_FEATURES or output == "linear":
-        ends = problem.minimise(starts.repeat(count, 1), cell, progress)
+        ends = problem.minimise(start.repeat(count, 1), cell, progress)
     else:
-        ends = problem.descend_and_minimise(starts.repeat(count, 1), cell, seed, progress)
+        ends = problem.descend_and_minimise(start.repeat(count, 1), cell, seed, progress)
     losses = ends.value.reshape(count, restarts)
     best = losses.argmin(1) + restarts * torch.arange(count)
     x, value = ends.x[best], ends.value[best]
     gradient, converged = ends.gradient[best], ends.converged[best]
     lower = torch.zeros(count, dtype=torch.bool)
-    for neighbour in _neighbours(cells) if n <= CUBE_FEATURES else ():
+    for neighbour in neighbours(cells) if n <= CUBE_FEATURES else ():
         tried = problem.minimise(x[neighbour], torch.arange(count), None)
         better = tried.value < value - 1e-9
         x[better], value[better] = tried.x[better], tried.value[better]
@@ -207,6 +199,11 @@ def minimise(
     )
 
 
+def _problem(n, m, density, importance, output, accuracy):
+    loss = partial(population_loss, output=output, accuracy=accuracy)
+    return Problem(n, m, density, importance, loss, terms=n * min(3**n, 2**7 * n))
+
+
 def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6):
     """The local minimum of the exact loss next to given models W [..., m, n], b [..., n].
 
@@ -218,87 +215,10 @@ def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6):
     cells, (m, n) = W.shape[:-2], W.shape[-2:]
     importance = check_importance(importance, cells, n).reshape(-1, n)
     density = check_density(density).expand(cells).reshape(-1)
-    problem = _Problem(n, m, density, importance, output, accuracy)
+    problem = _problem(n, m, density, importance, output, accuracy)
     start = torch.cat([W.reshape(-1, m * n), b.reshape(-1, n)], 1)
     end = problem.minimise(start, torch.arange(len(start)), None)
     new_W, new_b = end.x[:, : m * n].reshape(W.shape), end.x[:, m * n :].reshape(b.shape)
     moved = (new_W.transpose(-1, -2) @ new_W - W.transpose(-1, -2) @ W).flatten(-2)
     distance = torch.cat([moved, new_b - b], -1).norm(dim=-1)
     return new_W, new_b, (end.value * problem.scale).reshape(cells), distance
-
-
-class _Problem:
-    """The exact loss of one cell each, as a function of W and b in one vector."""
-
-    def __init__(self, n, m, density, importance, output, accuracy):
-        self.n, self.m = n, m
-        self.density, self.importance = density, importance
-        self.options = {"output": output, "accuracy": accuracy}
-        self.scale = density / 3 * importance.sum(-1)  # loss of a model that outputs 0
-
-    def minimise(self, x, cell, progress):
-        """Minima from x [N, d] for the problems of `cell` [N], a chunk at a time."""
-        terms = 3**self.n if self.n <= CUBE_FEATURES else 2**7 * self.n
-        chunk = max(1, MEMORY // (self.n * terms))
-        parts = list(zip(x.split(chunk), cell.split(chunk), strict=True))
-        found = [
-            minimise_batch(
-                lambda y, index, which=which: self.value_and_gradient(y, which[index]),
-                start, tolerance=TOLERANCE, rounds=ROUNDS,
-            )
-            for start, which in tqdm(parts, desc=progress, disable=progress is None)
-        ]  # fmt: skip
-        fields = ("x", "value", "gradient", "converged")
-        return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
-
-    def descend_and_minimise(self, x, cell, seed, progress):
-        """Adam on samples from x [N, d]; then the minima next to the best few of every cell."""
-        split = self.m * self.n
-        model = ToyModel(self.n, self.m, len(x))
-        with torch.no_grad():
-            model.W.copy_(x[:, :split].reshape(model.W.shape))
-        data = SparseFeatures(self.n, self.density[cell], skip_empty=True)
-        train(model, data, self.importance[cell], recipe=FAST, seed=seed, progress=progress)
-        x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
-        value, gradient = self.value_and_gradient(x, cell)
-        found = Minima(x, value, gradient.abs().amax(1), torch.zeros(len(x)).bool())
-
-        restarts = len(x) // len(self.density)
-        lowest = value.reshape(-1, restarts).argsort(1)[:, :POLISHED]
-        some = (lowest + restarts * torch.arange(len(lowest))[:, None]).reshape(-1)
-        end = self.minimise(x[some], cell[some], progress)
-        found.x[some], found.value[some] = end.x, end.value
-        found.gradient[some], found.converged[some] = end.gradient, end.converged
-        return found
-
-    def value_and_gradient(self, x, cell):
-        """Loss relative to its scale [N] and gradient [N, d]."""
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            split = self.m * self.n
-            W, b = x[:, :split].reshape(-1, self.m, self.n), x[:, split:]
-            loss = population_loss(W, b, self.density[cell], self.importance[cell], **self.options)
-            loss = loss / self.scale[cell]
-            (gradient,) = torch.autograd.grad(loss.sum(), x)
-        return loss.detach(), gradient
-
-
-def _starts(n, m, restarts, seed):
-    """Starting points [restarts, m n + n]: random W in pairs of opposite last feature, b = 0."""
-    generator = torch.Generator().manual_seed(seed)
-    half = (restarts + 1) // 2
-    W = START * torch.randn(half, m, n, generator=generator, dtype=torch.float64)
-    mirrored = W.clone()
-    mirrored[..., -1] *= -1
-    W = torch.stack([W, mirrored], 1).reshape(2 * half, m * n)[:restarts]
-    return torch.cat([W, torch.zeros(restarts, n, dtype=torch.float64)], 1)
-
-
-def _neighbours(cells):
-    """For each direction along each axis of the grid, the index of every cell's neighbour."""
-    index = torch.arange(cells.numel()).reshape(cells)
-    for axis, size in enumerate(cells):
-        if size > 1:
-            position = torch.arange(size)
-            for shifted in ((position - 1).clamp(min=0), (position + 1).clamp(max=size - 1)):
-                yield index.index_select(axis, shifted).reshape(-1)

@@ -26,6 +26,31 @@ def linear_optimum(density, importance, n_hidden):
     return (density / 3 - density**2 / 4) * dropped.sum()
 
 
+def linear_loss_terms(W, b, density, importance):
+    """The loss of a tied linear model as (feature benefit, interference, bias), each [...].
+
+    With A = W^T W, s2 the variance of a feature and mu = p/2 its mean,
+
+        L = s2 sum_i I_i (1 - ||W_i||^2)^2 + s2 sum_{i != j} I_i (W_i . W_j)^2
+            + sum_i I_i (mu (1 - sum_j A_ij) - b_i)^2 .
+
+    The first two are the paper's terms with their constant s2 ("Mathematical Understanding"); the
+    third vanishes at the best bias.
+
+    W [..., m, n], b [..., n], density [...], importance [n].
+    """
+    W, b = (torch.as_tensor(v, dtype=torch.float64) for v in (W, b))
+    p = check_density(density)
+    importance = torch.as_tensor(importance, dtype=torch.float64)
+    A = W.transpose(-1, -2) @ W
+    own = torch.diagonal(A, dim1=-2, dim2=-1)
+    variance = p / 3 - p**2 / 4
+    benefit = variance * (importance * (1 - own) ** 2).sum(-1)
+    others = (A**2).sum(-1) - own**2
+    offset = p[..., None] / 2 * (1 - A.sum(-1)) - b
+    return benefit, variance * (importance * others).sum(-1), (importance * offset**2).sum(-1)
+
+
 def candidate_losses(density, relative_importance, n_hidden):
     """Losses of the paper's candidate solutions, {name: [...]}, for n = m + 1 and m = 1 or 2.
 

@@ -4,7 +4,7 @@ import pytest
 import scipy.optimize
 import torch
 
-from common import exact
+from common import problem
 from common.bfgs import minimise_batch
 from common.data import importance_decay
 from common.exact import minimise, polish, population_loss
@@ -98,9 +98,10 @@ def test_many_features_by_the_series():
 
 
 def test_cells_that_did_not_converge_are_named(monkeypatch):
-    monkeypatch.setattr(exact, "ROUNDS", 3)
+    monkeypatch.setattr(problem, "SHORT", 2)
+    monkeypatch.setattr(problem, "ROUNDS", 2)
     best = minimise(2, 1, [0.5, 0.1], restarts=2)
-    assert not best.converged.any() and (best.gradient > exact.TOLERANCE).all()
+    assert not best.converged.any() and (best.gradient > problem.TOLERANCE).all()
 
 
 def test_polish_finds_the_minimum_next_to_a_model():

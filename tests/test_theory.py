@@ -10,6 +10,7 @@ from common.theory import (
     OTHERS_PAIRED,
     PAIRED,
     candidate_losses,
+    linear_loss_terms,
     linear_optimum,
     phase_boundary,
 )
@@ -38,6 +39,17 @@ def test_candidate_losses_are_exact_losses_of_their_weights(m, p, r):
         b[dropped] = p / 2
         exact = population_loss(torch.tensor(W, dtype=torch.float64), b, p, importance)
         assert loss.item() == pytest.approx(exact.item(), rel=1e-12)
+
+
+def test_feature_benefit_and_interference_add_up_to_the_linear_loss(generator):
+    W = torch.randn(4, 2, 5, generator=generator, dtype=torch.float64)
+    b = torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    importance = torch.rand(5, generator=generator, dtype=torch.float64)
+    p = torch.tensor([1.0, 0.5, 0.1, 0.01], dtype=torch.float64)
+    terms = linear_loss_terms(W, b, p, importance)
+    loss = population_loss(W, b, p, importance, output="linear")
+    assert torch.allclose(sum(terms), loss, rtol=1e-12)
+    assert all((term >= 0).all() for term in terms)
 
 
 @pytest.mark.parametrize("m", [1, 2])

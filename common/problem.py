@@ -1,0 +1,120 @@
+"""A grid of minimisation problems: the loss of a tied model in every cell, and where to start."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from tqdm import tqdm
+
+from common.bfgs import Minima, minimise_batch
+from common.data import SparseFeatures
+from common.model import ToyModel
+from common.training import FAST, train
+
+MEMORY = 2**18  # numbers a model evaluation may hold at a time
+TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
+SHORT = 80  # evaluations after which the problems still moving are gathered
+ROUNDS = 1500  # evaluations after which a start is given up as not converged
+POLISHED = 2  # starts of a cell that go on to quasi-Newton after Adam (many features)
+START = 0.7  # standard deviation of the entries of W at the start
+
+
+class Problem:
+    """The exact loss of one cell each, as a function of W and b in one vector."""
+
+    def __init__(self, n, m, density, importance, loss, terms):
+        """Cells [N] of density [N] and importance [N, n].
+
+        loss(W, b, density, importance) -> [M] is differentiable; `terms` is about how many numbers
+        it holds in memory for every model.
+        """
+        self.n, self.m = n, m
+        self.density, self.importance = density, importance
+        self.loss, self.terms = loss, terms
+        self.scale = density / 3 * importance.sum(-1)  # loss of a model that outputs 0
+
+    def minimise(self, x, cell, progress):
+        """Minima from x [N, d] for the problems of `cell` [N]."""
+        found = self._sweep(x, cell, SHORT, progress)
+        late = (~found.converged).nonzero()[:, 0]
+        if len(late):  # the few slow ones of all chunks go on together
+            found.put(late, self._sweep(found.x[late], cell[late], ROUNDS, None))
+        return found
+
+    def _sweep(self, x, cell, rounds, progress):
+        """Up to `rounds` evaluations of every problem, a chunk at a time."""
+        chunk = max(1, MEMORY // self.terms)
+        parts = list(zip(x.split(chunk), cell.split(chunk), strict=True))
+
+        def run(part):
+            start, which = part
+
+            def function(y, index):
+                return self.value_and_gradient(y, which[index])
+
+            return minimise_batch(function, start, tolerance=TOLERANCE, rounds=rounds)
+
+        # One chunk a core, each on one thread: faster than sharing out every small operation, and
+        # the result does not depend on the number of cores.
+        with ThreadPoolExecutor(
+            os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            bar = tqdm(total=len(parts), desc=progress, disable=progress is None)
+            found = []
+            for result in pool.map(run, parts):
+                found.append(result)
+                bar.update()
+            bar.close()
+        fields = ("x", "value", "gradient", "converged")
+        return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
+
+    def descend_and_minimise(self, x, cell, seed, progress):
+        """Adam on samples from x [N, d]; then the minima next to the best few of every cell."""
+        split = self.m * self.n
+        model = ToyModel(self.n, self.m, len(x))
+        with torch.no_grad():
+            model.W.copy_(x[:, :split].reshape(model.W.shape))
+        data = SparseFeatures(self.n, self.density[cell], skip_empty=True)
+        train(model, data, self.importance[cell], recipe=FAST, seed=seed, progress=progress)
+        x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
+        value, gradient = self.value_and_gradient(x, cell)
+        found = Minima(x, value, gradient.abs().amax(1), torch.zeros(len(x)).bool())
+
+        restarts = len(x) // len(self.density)
+        lowest = value.reshape(-1, restarts).argsort(1)[:, :POLISHED]
+        some = (lowest + restarts * torch.arange(len(lowest))[:, None]).reshape(-1)
+        end = self.minimise(x[some], cell[some], progress)
+        found.put(some, end)
+        return found
+
+    def value_and_gradient(self, x, cell):
+        """Loss relative to its scale [N] and gradient [N, d]."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            split = self.m * self.n
+            W, b = x[:, :split].reshape(-1, self.m, self.n), x[:, split:]
+            loss = self.loss(W, b, self.density[cell], self.importance[cell])
+            loss = loss / self.scale[cell]
+            (gradient,) = torch.autograd.grad(loss.sum(), x)
+        return loss.detach(), gradient
+
+
+def starts(n, m, restarts, seed):
+    """Starting points [restarts, m n + n]: random W in pairs of opposite last feature, b = 0."""
+    generator = torch.Generator().manual_seed(seed)
+    half = (restarts + 1) // 2
+    W = START * torch.randn(half, m, n, generator=generator, dtype=torch.float64)
+    mirrored = W.clone()
+    mirrored[..., -1] *= -1
+    W = torch.stack([W, mirrored], 1).reshape(2 * half, m * n)[:restarts]
+    return torch.cat([W, torch.zeros(restarts, n, dtype=torch.float64)], 1)
+
+
+def neighbours(cells):
+    """For each direction along each axis of the grid, the index of every cell's neighbour."""
+    index = torch.arange(cells.numel()).reshape(cells)
+    for axis, size in enumerate(cells):
+        if size > 1:
+            position = torch.arange(size)
+            for shifted in ((position - 1).clamp(min=0), (position + 1).clamp(max=size - 1)):
+                yield index.index_select(axis, shifted).reshape(-1)
