@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -321,7 +322,7 @@ def test_progress_bars_are_removed_and_warnings_kept():
         ("/somewhere/project/build/a.npz", "build/a.npz"),
         ("in '/somewhere/project'", "in '.'"),
         ("/somewhere/project2/a", "/somewhere/project2/a"),
-        ("/tmp/ipykernel_123/4567.py:3: W", "notebook_cell.py:3: W"),
+        (f"{tempfile.gettempdir()}/ipykernel_123/4567.py:3: W", "notebook_cell.py:3: W"),
         ("/var/folders/x_/T/ipykernel_1/2.py:3: W", "notebook_cell.py:3: W"),
         ("<Axes object at 0x7f00aa>", "<Axes object at 0x0>"),
     ],
