@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from common.bfgs import Minima, minimise_batch
 from common.data import SparseFeatures
-from common.model import ToyModel
+from common.model import ToyModel, xavier_scale
 from common.training import FAST, train
 
 MEMORY = 2**18  # numbers a model evaluation may hold at a time
@@ -73,7 +73,9 @@ class Problem:
         split = self.m * self.n
         model = ToyModel(self.n, self.m, len(x))
         with torch.no_grad():
-            model.W.copy_(x[:, :split].reshape(model.W.shape))
+            # Many features need a smaller start than few do: Xavier's.
+            shrink = xavier_scale(self.n, self.m) / START
+            model.W.copy_(shrink * x[:, :split].reshape(model.W.shape))
         data = SparseFeatures(self.n, self.density[cell], skip_empty=True)
         train(model, data, self.importance[cell], recipe=FAST, seed=seed, progress=progress)
         x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
