@@ -158,7 +158,7 @@ def minimise(
 
     Up to 5 features all starts run to convergence (quasi-Newton), and then every cell of a grid
     also tries the optima of its neighbours. Beyond that the starts descend by Adam on sampled
-    inputs first, and only the two lowest of a cell go on. Returns an Optimum. Raises ValueError for
+    inputs first, and only the lowest of a cell goes on. Returns an Optimum. Raises ValueError for
     arguments out of range.
     """
     n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")

@@ -15,7 +15,7 @@ MEMORY = 2**18  # numbers a model evaluation may hold at a time
 TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
 SHORT = 80  # evaluations after which the problems still moving are gathered
 ROUNDS = 1500  # evaluations after which a start is given up as not converged
-POLISHED = 2  # starts of a cell that go on to quasi-Newton after Adam (many features)
+POLISHED = 1  # starts of a cell that go on to quasi-Newton after Adam (many features)
 START = 0.7  # standard deviation of the entries of W at the start
 
 
