@@ -200,6 +200,8 @@ def minimise(
 
 
 def _problem(n, m, density, importance, output, accuracy):
+    if not (importance.sum(-1) > 0).all():
+        raise ValueError("importance must be positive for at least one feature of every cell")
     loss = partial(population_loss, output=output, accuracy=accuracy)
     return Problem(n, m, density, importance, loss, terms=n * min(3**n, 2**7 * n))
 

@@ -143,6 +143,7 @@ def test_batches_of_rosenbrock_and_quadratics():
         ({"density": 0}, r"density must lie in \(0, 1\], got 0"),
         ({"density": [0.1, float("nan")]}, r"density must lie in \(0, 1\], got nan"),
         ({"importance": [1.0, 1, 1]}, r"importance must have shape \[2\], got \[3\]"),
+        ({"importance": [0.0, 0.0]}, "positive for at least one feature of every cell"),
         ({"restarts": 0}, "restarts must be a whole number of at least 1, got 0"),
         ({"output": "tanh"}, "output must be one of"),
         ({"n_hidden": 0}, "n_hidden must be a whole number of at least 1, got 0"),
