@@ -12,7 +12,7 @@ import torch
 SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
 ROUNDING = 1e-14  # differences of values below this are rounding (values are of order 1)
 LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
-REST = 0.8  # the batch is compacted when only this share of it is still moving
+REST = 0.9  # the batch is compacted when only this share of it is still moving
 
 
 @dataclass
@@ -30,18 +30,20 @@ class Minima:
             getattr(self, name)[index] = getattr(other, name)
 
 
-def minimise_batch(function, x, *, tolerance, rounds):
+def minimise_batch(function, x, units, *, tolerance, rounds):
     """Minimise N problems of d variables from x [N, d].
 
     function  : (x [M, d], index [M]) -> value [M], gradient [M, d] of the problems `index`. Values
                 should be of order 1: ROUNDING is absolute.
+    units     : [N, d], the scale on which the value changes along each variable: the first inverse
+                Hessian is diagonal, with their squares. Good ones save a third of the rounds.
     tolerance : a problem has converged when no entry of its gradient exceeds this.
     rounds    : evaluations of a problem after which it stays unconverged.
     """
     index = torch.arange(len(x), device=x.device)
     value, gradient = function(x, index)
     found = Minima(x.clone(), value.clone(), gradient.abs().amax(1), torch.zeros_like(index).bool())
-    state = _State(x, value, gradient)
+    state = _State(x, value, gradient, units**2)
     for _ in range(rounds):
         done = state.gradient.abs().amax(1) <= tolerance
         moving = ~done & (state.step > 1e-10)
@@ -64,24 +66,21 @@ def minimise_batch(function, x, *, tolerance, rounds):
 class _State:
     """Position, value, gradient, inverse Hessian, search direction and step of every problem."""
 
-    def __init__(self, x, value, gradient, inverse=None, direction=None, step=None, fresh=None):
-        self.x, self.value, self.gradient = x, value, gradient
-        n, d = x.shape
-        if inverse is None:
-            inverse = torch.eye(d, dtype=x.dtype, device=x.device).expand(n, d, d).clone()
-            fresh = torch.ones(n, dtype=torch.bool, device=x.device)
-        self.inverse, self.fresh = inverse, fresh
-        self.direction, self.step = direction, step
-        if direction is None:
-            self.direction = -gradient
-            self.step = self._first_step()
+    def __init__(self, x, value, gradient, diagonal, rest=None):
+        self.x, self.value, self.gradient, self.diagonal = x, value, gradient, diagonal
+        if rest is not None:
+            self.inverse, self.direction, self.step, self.fresh = rest
+            return
+        self.inverse = torch.diag_embed(diagonal)
+        self.fresh = torch.ones(len(x), dtype=torch.bool, device=x.device)
+        self.direction = -diagonal * gradient
+        self.step = self._first_step()
 
     def keep(self, mask):
         """The state of some of the problems."""
-        return _State(
-            self.x[mask], self.value[mask], self.gradient[mask], self.inverse[mask],
-            self.direction[mask], self.step[mask], self.fresh[mask],
-        )  # fmt: skip
+        rest = [v[mask] for v in (self.inverse, self.direction, self.step, self.fresh)]
+        now = [v[mask] for v in (self.x, self.value, self.gradient, self.diagonal)]
+        return _State(*now, rest)
 
     def _first_step(self):
         """1, or less where the direction is long. A fresh direction is only a guess: 0.3 long."""
@@ -104,19 +103,19 @@ class _State:
         direction = -torch.bmm(self.inverse, self.gradient[:, :, None])[:, :, 0]
         uphill = (direction * self.gradient).sum(1) >= 0
         if uphill.any():
-            self.inverse[uphill] = torch.eye(trial.shape[1], dtype=trial.dtype, device=trial.device)
+            self.inverse[uphill] = torch.diag_embed(self.diagonal[uphill])
             self.fresh = self.fresh | uphill
-            direction = torch.where(uphill[:, None], -self.gradient, direction)
+            direction = torch.where(uphill[:, None], -self.diagonal * self.gradient, direction)
         self.direction = torch.where((accepted | uphill)[:, None], direction, self.direction)
         self.step = torch.where(accepted | uphill, self._first_step(), shorter)
 
     def _update(self, accepted, s, y):
         """BFGS update of the inverse Hessians where the step shows positive curvature."""
-        sy, yy = (s * y).sum(1), (y * y).sum(1)
-        usable = accepted & (sy > 1e-10 * s.norm(dim=1) * yy.sqrt())
+        sy, yDy = (s * y).sum(1), (self.diagonal * y * y).sum(1)
+        usable = accepted & (sy > 1e-10 * s.norm(dim=1) * y.norm(dim=1))
         safe = torch.where(usable, sy, 1)
         # A fresh inverse Hessian takes the scale of the first curvature seen.
-        scale = torch.where(self.fresh & usable, sy / torch.where(yy > 0, yy, 1), 1)
+        scale = torch.where(self.fresh & usable, sy / torch.where(yDy > 0, yDy, 1), 1)
         self.inverse *= scale[:, None, None]
         self.fresh = self.fresh & ~usable
         Hy = torch.bmm(self.inverse, y[:, :, None])[:, :, 0]

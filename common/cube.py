@@ -23,6 +23,7 @@ from itertools import combinations
 
 import torch
 
+TINY = 1e-100  # keeps 0 / 0 away; its square is still a number
 
 def row_loss(c, t, p):
     """E (x_0 - relu(z))^2 of every output row, for z = t + c.x, by the number of active features.
@@ -108,17 +109,20 @@ def _moments(c, t, states, F1, F2, H):
     T = t + states.shift @ c
     if k == 0:
         return T.relu(), T.relu() ** 2, None
-    # c = 0 goes with the negative side here and in s below: one analytic branch, so that the
-    # derivative at exactly 0 is right as well.
-    positive = c > 0
-    high = T + states.active @ torch.where(positive, c, 0)
-    low = T + states.active @ torch.where(positive, 0, c)
-    linear, kinked = low >= 0, (low < 0) & (high > 0)
-    theta = torch.where(kinked, -low / torch.where(kinked, high - low, 1), 0)
+    # Masks are numbers, 1 or 0: products are faster than selections, backward above all. c = 0 goes
+    # with the negative side here and in s below: one analytic branch, so that the derivative at
+    # exactly 0 is right as well.
+    positive = (c > 0).to(c)
+    low = T + states.active @ (c * (1 - positive))
+    width = states.active @ (c * (2 * positive - 1))
+    linear = (low >= 0).to(c)
+    kinked = (1 - linear) * (low + width > 0)
+    theta = -low / (width + TINY)
 
     F1_kink, F2_kink, H_kink = 0, 0, 0
     for slot in range(k):
-        s = torch.where(positive[states.slots[slot]], theta, 1 - theta)
+        side = positive[states.slots[slot]]
+        s = torch.addcmul(1 - side, 2 * side - 1, theta)
         shifted, unshifted = states.shifted[slot], states.unshifted[slot]
         F1_kink = F1_kink + _mix(s, F1[shifted], F1[unshifted])
         F2_kink = F2_kink + _mix(s, F2[shifted], F2[unshifted])
@@ -129,18 +133,14 @@ def _moments(c, t, states, F1, F2, H):
 
     mean = T + states.active @ c / 2
     variance = states.active @ c**2 / 12
-    new_F1 = _select(linear, mean, kinked, F1_kink / (k + 1))
-    new_F2 = _select(linear, mean**2 + variance, kinked, F2_kink / (k + 2))
-    H_kink = (H_kink + _mix(own_s, own_shifted, new_F1[:own])) / (k + 2)
-    new_H = _select(linear[:own], mean[:own] / 2 + c[0] / 12, kinked[:own], H_kink)
+    new_F1 = torch.addcmul(linear * mean, kinked, F1_kink, value=1 / (k + 1))
+    new_F2 = torch.addcmul(linear * (mean**2 + variance), kinked, F2_kink, value=1 / (k + 2))
+    linear, kinked, mean = linear[:own], kinked[:own], mean[:own]
+    H_kink = H_kink + _mix(own_s, own_shifted, new_F1[:own])
+    new_H = torch.addcmul(linear * (mean / 2 + c[0] / 12), kinked, H_kink, value=1 / (k + 2))
     return new_F1, new_F2, new_H
 
 
 def _mix(s, shifted, unshifted):
     """(1 - s) F(t + c_j) + s F(t)."""
     return torch.lerp(shifted, unshifted, s)
-
-
-def _select(linear, value_linear, kinked, value_kinked):
-    """The linear value, the value with a kink inside, or 0 where the ReLU is off throughout."""
-    return torch.where(linear, value_linear, torch.where(kinked, value_kinked, 0))

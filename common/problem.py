@@ -52,7 +52,8 @@ class Problem:
             def function(y, index):
                 return self.value_and_gradient(y, which[index])
 
-            return minimise_batch(function, start, tolerance=TOLERANCE, rounds=rounds)
+            units = self._units(which)
+            return minimise_batch(function, start, units, tolerance=TOLERANCE, rounds=rounds)
 
         # One chunk a core, each on one thread: faster than sharing out every small operation, and
         # the result does not depend on the number of cores.
@@ -67,6 +68,16 @@ class Problem:
             bar.close()
         fields = ("x", "value", "gradient", "converged")
         return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
+
+    def _units(self, cell):
+        """[N, d]: what changes the loss by a similar amount for every variable.
+
+        Curvature grows with the feature's importance. A bias is felt by all inputs, also the empty
+        ones, a weight only by a share p of them.
+        """
+        share = self.importance / self.importance.sum(-1, keepdim=True)
+        feature = share.clamp(min=1e-4).rsqrt()[cell]
+        return torch.cat([feature.repeat(1, self.m), self.density[cell, None] * feature], 1)
 
     def descend_and_minimise(self, x, cell, seed, progress):
         """Adam on samples from x [N, d]; then the minima next to the best few of every cell."""

@@ -131,7 +131,8 @@ def test_batches_of_rosenbrock_and_quadratics():
             (gradient,) = torch.autograd.grad(value.sum(), x)
         return value.detach(), gradient
 
-    found = minimise_batch(function, torch.zeros(50, 2).double(), tolerance=1e-8, rounds=500)
+    start = torch.zeros(50, 2).double()
+    found = minimise_batch(function, start, torch.ones(50, 2).double(), tolerance=1e-8, rounds=500)
     minimum = torch.where(torch.arange(50)[:, None] % 2 == 0, 1.0, 0.0)
     assert found.converged.all()
     assert torch.allclose(found.x - centre, minimum.double(), atol=1e-6)
