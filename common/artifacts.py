@@ -24,6 +24,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 VERDICTS = ("holds", "holds in part", "does not hold")
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+ARRAY_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")  # read by scripts, so underscores as well
 
 # Characters that claims may use, as LaTeX. Anything else outside ASCII is an error.
 TEX = {
@@ -110,7 +111,8 @@ class Output:
         return Markdown(ledger_table((f"`{name}`", row) for name, row in self.claims.items()))
 
     def _path(self, kind, name):
-        return self.folder / kind / _check_name(name)
+        pattern = ARRAY_NAME if kind == "arrays" else NAME
+        return self.folder / kind / _check_name(name, pattern)
 
     def _save_results(self):
         results = {"notebook": self.notebook, "numbers": self.numbers, "claims": self.claims}
@@ -158,8 +160,8 @@ def tex_text(text):
     return "".join(TEX.get(c, c) for c in text)
 
 
-def _check_name(name):
-    if not NAME.fullmatch(name):
+def _check_name(name, pattern=NAME):
+    if not pattern.fullmatch(name):
         raise ValueError(f"names are lower-case words joined by hyphens, got {name!r}")
     return name
 

@@ -25,6 +25,7 @@ import torch
 
 TINY = 1e-100  # keeps 0 / 0 away; its square is still a number
 
+
 def row_loss(c, t, p):
     """E (x_0 - relu(z))^2 of every output row, for z = t + c.x, by the number of active features.
 

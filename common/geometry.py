@@ -55,6 +55,13 @@ def interference(W):
     return gram(directions)
 
 
+def positive_interference(W):
+    """Sum of the positive off-diagonal entries of W^T W, each pair once [...]."""
+    G = gram(W)
+    own = torch.diagonal(G, dim1=-2, dim2=-1)
+    return (G.clamp(min=0).sum((-2, -1)) - own.sum(-1)) / 2
+
+
 def dimensionality(W):
     """Share of a hidden dimension each feature has to itself [..., n].
 

@@ -69,6 +69,19 @@ class ToyModel(torch.nn.Module):
         if not tied:
             self.W_out = torch.nn.Parameter(self.W.detach().transpose(1, 2).clone())
 
+    @classmethod
+    def from_weights(cls, W, b, W_out=None, *, hidden="linear", output="relu"):
+        """The stack of given weights W [instances, m, n], b [instances, n], W_out or None (tied).
+
+        The weights are copied as float32.
+        """
+        instances, m, n = W.shape
+        options = {"hidden": hidden, "output": output, "tied": W_out is None}
+        model = cls(n, m, instances, **options)
+        weights = {"W": W, "b": b} if W_out is None else {"W": W, "b": b, "W_out": W_out}
+        model.load_state_dict(weights)
+        return model
+
     @property
     def instances(self):
         """Number of stacked models."""

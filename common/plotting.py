@@ -21,6 +21,7 @@ NORM_LIMIT = 1.3  # end of the axes that show norms
 SHORTEST = 0.05  # below this norm a feature has no meaningful direction
 SHORTEST_CURVE = 0.2  # nor one worth following in time below this
 FEW = 8  # up to here features are numbered and entries written into a matrix
+MANY = 20  # beyond this, no gaps between cells or bars
 SIGNED = "RdBu_r"  # diverging, colour-blind safe; red positive as in the paper
 SUPERPOSITION = "inferno"
 GREY = "0.55"
@@ -173,7 +174,7 @@ def gram_with_bias(G, b, ax, title=None, numbers=True):
     """
     G, b = array(G), array(b)
     n = len(b)
-    many = n > 20  # then no lines between cells, and pixels in the PDF, not thousands of shapes
+    many = n > MANY  # then no lines between cells, and pixels in the PDF, not thousands of shapes
     wide = max(1, n / 20)  # of the bias; one cell would be a mere line beside 80 columns
     edges = [*range(n + 1), n + 0.5 * wide, n + 1.5 * wide]
     gap = np.full((n, 1), np.nan)
@@ -233,7 +234,8 @@ def norm_bars(norms, superposition, ax, title=None):
     colors = plt.get_cmap(SUPERPOSITION)(0.85 * np.clip(superposition, 0, 1))
     colors[norms < geometry.REPRESENTED_NORM] = to_rgba(UNSHOWN)
     positions = np.arange(1, len(norms) + 1)
-    ax.barh(positions, norms, color=colors, height=0.8)
+    height = 0.8 if len(norms) <= MANY else 1.0  # no gaps between bars as thin as lines
+    ax.barh(positions, norms, color=colors, height=height, linewidth=0)
     ax.axvline(1, color="0.8", lw=0.8, zorder=0)
     ax.invert_yaxis()
     ax.set(yticks=positions, xlabel="norm", xlim=(0, max(NORM_LIMIT, 1.05 * norms.max())))

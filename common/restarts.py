@@ -14,14 +14,17 @@ from common.exact import population_loss
 from common.model import ToyModel
 from common.training import FAST, estimate_loss, train
 
+SAMPLES = 2**19  # inputs on which the best models are compared where the loss has no closed form
+
 
 @dataclass
 class Restarts:
     """Trained models, R restarts at each of D densities.
 
     density   [D];  W [D, R, m, n];  b [D, R, n]
-    loss      [D, R] : exact loss (for a hidden ReLU: on 2^20 fresh inputs)
+    loss      [D, R] : exact loss; for a hidden ReLU an estimate, see `shared_loss`
     snapshots {step: (W, b)} of the same shapes, at the steps asked for
+    W_out     [D, R, n, m] of untied models, otherwise None
     """
 
     density: torch.Tensor
@@ -29,10 +32,16 @@ class Restarts:
     b: torch.Tensor
     loss: torch.Tensor
     snapshots: dict
+    W_out: torch.Tensor | None = None
 
     def best(self):
         """W [D, m, n] and b [D, n] of the restart with the lowest loss at each density."""
         return self.pick(self.W, self.b)
+
+    def effective(self):
+        """Effective matrices [D, R, n, n]: W^T W, or W_out W of untied models."""
+        decoder = self.W.transpose(-1, -2) if self.W_out is None else self.W_out
+        return decoder @ self.W
 
     def pick(self, *stacks):
         """The chosen restart's slice of each array [D, R, ...]: [D, ...]."""
@@ -61,6 +70,7 @@ def train_restarts(
     seed=0,
     hidden="linear",
     output="relu",
+    tied=True,
     bias=True,
     init_scale=None,
     snapshot_steps=(),
@@ -75,14 +85,19 @@ def train_restarts(
     stacked = density.repeat_interleave(restarts)
     model = ToyModel(
         n_features, n_hidden, len(stacked), hidden=hidden, output=output,
-        bias=bias, init_scale=init_scale, generator=torch.Generator().manual_seed(seed),
+        tied=tied, bias=bias, init_scale=init_scale, generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
     data = SparseFeatures(n_features, stacked, skip_empty=recipe.skip_empty)
     history = train(
         model, data, importance, recipe=recipe, seed=seed + 1,
         snapshot_steps=snapshot_steps, progress=progress,
     )  # fmt: skip
-    loss = _loss(model, stacked, importance, seed + 2)
+    if hidden == "relu":
+        loss = shared_loss(model, density, importance, seed=seed + 2)
+    else:
+        weights = (model.W.detach(), model.b.detach(), stacked, importance)
+        decoder = None if tied else model.W_out.detach()
+        loss = population_loss(*weights, W_out=decoder, output=output)
 
     def shaped(value):
         return value.detach().double().reshape(len(density), restarts, *value.shape[1:])
@@ -90,13 +105,32 @@ def train_restarts(
     snapshots = {
         step: (shaped(saved["W"]), shaped(saved["b"])) for step, saved in history.snapshots.items()
     }
-    return Restarts(density, shaped(model.W), shaped(model.b), shaped(loss), snapshots)
+    decoder = None if tied else shaped(model.W_out)
+    return Restarts(density, shaped(model.W), shaped(model.b), shaped(loss), snapshots, decoder)
 
 
-def _loss(model, density, importance, seed):
-    if model.hidden == "relu":
-        data = SparseFeatures(model.n_features, density, skip_empty=True)
-        return estimate_loss(model, data, importance, seed=seed)[0]
-    return population_loss(
-        model.W.detach(), model.b.detach(), density, importance, output=model.output
-    )
+def shared_loss(model, density, importance=None, *, samples=SAMPLES, finalists=4, seed=0):
+    """Estimated loss [D * R] of a stack of R restarts at each of D densities, float64.
+
+    For models without an exact loss here. All restarts of a density are compared on the SAME
+    inputs, so that most of the noise cancels between them: all on samples / 16, and the lowest
+    `finalists` of each density on `samples` fresh ones.
+    """
+    density = check_density(density).reshape(-1)
+    loss = torch.empty(len(density), model.instances // len(density), dtype=torch.float64)
+    for d, p in enumerate(density):
+        data = SparseFeatures(model.n_features, p, skip_empty=True)
+        of_density = torch.arange(model.instances).reshape(loss.shape)[d]
+        first = {"samples": max(1, samples // 16), "seed": seed + 2 * d}
+        loss[d] = estimate_loss(_part(model, of_density), data, importance, shared=True, **first)[0]
+        best = loss[d].argsort()[:finalists]
+        second = {"samples": samples, "seed": seed + 2 * d + 1}
+        some = _part(model, of_density[best])
+        loss[d, best] = estimate_loss(some, data, importance, shared=True, **second)[0]
+    return loss.reshape(-1)
+
+
+def _part(model, index):
+    """The instances `index` of a stack as a stack of their own."""
+    weights = {name: value[index] for name, value in model.state_dict().items()}
+    return ToyModel.from_weights(**weights, hidden=model.hidden, output=model.output)

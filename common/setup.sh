@@ -10,8 +10,8 @@ OLDEST=11 # of Python 3
 PYTHONS="python3 python3.14 python3.13 python3.12 python3.11"
 TEX_PACKAGES="latexmk texlive-latex-recommended texlive-fonts-recommended lmodern"
 # Everything that FINDINGS.tex loads, then one file of each family of fonts.
-TEX_FILES="article.cls amsmath.sty amssymb.sty booktabs.sty caption.sty flafter.sty float.sty fontenc.sty
-geometry.sty graphicx.sty hyperref.sty mathpazo.sty microtype.sty natbib.sty tabularx.sty
+TEX_FILES="article.cls amsmath.sty amssymb.sty array.sty booktabs.sty caption.sty flafter.sty fontenc.sty
+geometry.sty graphicx.sty hyperref.sty longtable.sty mathpazo.sty microtype.sty natbib.sty
 textcomp.sty xcolor.sty uplr8a.pfb fplmr.tfm ec-lmtt10.tfm"
 
 stop() {

@@ -129,19 +129,22 @@ def train(
 
 
 @torch.no_grad()
-def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0):
+def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0, shared=False):
     """Loss of each instance on fresh inputs: (mean, standard error), both [instances], float64.
 
     For models whose loss has no closed form here (hidden ReLU). Inputs are drawn in batches; with
     data that skip the empty inputs, those are added exactly as in training.
+
+    shared : show all instances the same inputs; the data then have one density.
     """
-    data = _fit_data(model, data)
+    if not (shared and data.instances == 1):
+        data = _fit_data(model, data)
     importance = check_importance(importance, (model.instances,), model.n_features).to(
         model.W.device
     )
     generator = torch.Generator(device=data.device).manual_seed(seed)
     batch = min(
-        check_count(samples, "samples"), max(1, 2**22 // (data.instances * data.n_features))
+        check_count(samples, "samples"), max(1, 2**22 // (model.instances * model.n_features))
     )
     batches = math.ceil(samples / batch)
     total = total_squared = 0
@@ -153,7 +156,7 @@ def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0):
     count = batches * batch
     mean = total / count
     error = ((total_squared / count - mean**2).clamp(min=0) / count).sqrt()
-    at_zero = model.b.relu() if model.output == "relu" else model.b
+    at_zero = model(torch.zeros(1, 1, model.n_features, device=model.W.device))[:, 0]
     empty = (importance * at_zero.double() ** 2).sum(1)
     share = data.sampled_share
     return share * mean + (1 - share) * empty, share * error

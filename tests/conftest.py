@@ -1,8 +1,11 @@
-"""Shared by all tests: determinism."""
+"""Shared by all tests: determinism, and a clean drawing board."""
 
 import matplotlib
+import matplotlib.pyplot as plt
 import pytest
 import torch
+
+from common import plotting
 
 matplotlib.use("Agg")
 
@@ -11,3 +14,11 @@ matplotlib.use("Agg")
 def generator():
     """A seeded torch generator: statistical tests draw the same numbers every time."""
     return torch.Generator().manual_seed(20220914)
+
+
+@pytest.fixture
+def drawing():
+    """The collection's style; figures are closed afterwards."""
+    plotting.use_style()
+    yield
+    plt.close("all")

@@ -42,6 +42,14 @@ def test_arrays_have_the_same_bytes_every_time(output, tmp_path):
     assert np.load(files[0])["density"].tolist() == [1.0, 0.1]
 
 
+def test_only_names_of_arrays_may_hold_underscores(output, tmp_path):
+    output.save_arrays("phase_n2_m1", density=np.ones(2))
+    assert (tmp_path / "arrays" / "phase_n2_m1.npz").is_file()
+    with pytest.raises(ValueError, match="lower-case words"):
+        output.save_figure(plt.figure(), "phase_n2_m1")
+    plt.close("all")
+
+
 def test_animations_loop_and_keep_their_durations(output):
     frames = [Image.new("P", (8, 8), color) for color in (0, 1, 2)]
     path = output.save_animation(frames, "moving", [50, 50, 900])

@@ -78,3 +78,15 @@ def test_bad_options_are_named(options, message):
 def test_inputs_of_a_wrong_shape_are_named():
     with pytest.raises(ValueError, match=r"shape \[2, batch, 5\], got \[2, 7, 4\]"):
         ToyModel(5, 2, 2)(torch.zeros(2, 7, 4))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_stack_of_given_weights(tied, generator):
+    W, b = torch.randn(3, 2, 4, generator=generator), torch.randn(3, 4, generator=generator)
+    W_out = None if tied else torch.randn(3, 4, 2, generator=generator)
+    model = ToyModel.from_weights(W.double(), b, W_out, hidden="relu", output="linear")
+    x = torch.rand(3, 7, 4, generator=generator)
+    decoder = W.mT if tied else W_out
+    expected = (x @ W.mT).relu() @ decoder.mT + b[:, None]
+    assert torch.allclose(model(x), expected, atol=1e-6)
+    assert model.tied == tied and model.W.dtype == torch.float32

@@ -8,12 +8,7 @@ from matplotlib.colors import to_rgb
 
 from common import animation, geometry, plotting
 
-
-@pytest.fixture(autouse=True)
-def style():
-    plotting.use_style()
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("drawing")
 
 
 def heatmap_pixel(ax, row, column):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from common.exact import population_loss
-from common.restarts import Restarts, train_restarts
+from common.model import ToyModel
+from common.restarts import Restarts, shared_loss, train_restarts
 from common.training import Recipe
 
 SHORT = Recipe(
@@ -46,3 +47,24 @@ def test_bad_input_is_named():
         train_restarts(4, 2, [0.5], None, restarts=0)
     with pytest.raises(ValueError, match=r"density must lie in \(0, 1\], got 2"):
         train_restarts(4, 2, [0.5, 2], None, restarts=1)
+
+
+def test_untied_models_are_judged_with_their_own_decoder():
+    runs = run(tied=False)
+    assert runs.W_out.shape == (3, 5, 4, 2)
+    assert not torch.equal(runs.W_out, runs.W.mT)
+    expected = population_loss(runs.W, runs.b, runs.density[:, None].expand(3, 5), W_out=runs.W_out)
+    assert torch.allclose(runs.loss, expected)
+    assert torch.equal(runs.effective(), runs.W_out @ runs.W)
+    assert torch.equal(run().effective(), run().W.mT @ run().W)
+
+
+def test_shared_loss_agrees_with_the_exact_loss_and_cancels_noise(generator):
+    """On a linear hidden layer, where the exact loss is known; rotations make equal models."""
+    W = torch.randn(1, 2, 4, generator=generator)
+    Q = torch.linalg.qr(torch.randn(6, 2, 2, generator=generator)).Q
+    model = ToyModel.from_weights(Q @ W, torch.full((6, 4), -0.1))
+    found = shared_loss(model, [0.3, 0.03], samples=2**16, finalists=3)
+    exact = population_loss(model.W.detach(), model.b.detach(), [0.3] * 3 + [0.03] * 3)
+    assert torch.allclose(found, exact, rtol=0.06)
+    assert found[:3].std() < 1e-6 * found[0]  # the same inputs, so the same loss

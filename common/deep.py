@@ -1,0 +1,80 @@
+"""A deeper toy model: one more nonlinear layer between the hidden vector and the output.
+
+    h = W x,   a = relu(V h + c),   x' = relu(U a + b)
+
+The hidden vector h is as narrow as in the toy model and W means the same, so that everything said
+about the geometry of features carries over; only what reads them is more powerful.
+"""
+
+import torch
+from tqdm import tqdm
+
+from common.checks import check_count, check_importance
+from common.model import xavier_scale
+from common.training import FAST
+
+
+class DeepModel(torch.nn.Module):
+    """A stack of independent deep models.
+
+    W [instances, m, n], V [instances, k, m], c [instances, k], U [instances, n, k],
+    b [instances, n]; Xavier's scale for one model, biases 0. Draws are made instance by instance.
+    """
+
+    def __init__(self, n_features, n_hidden, width, instances=1, *, generator=None):
+        super().__init__()
+        n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
+        k, instances = check_count(width, "width"), check_count(instances, "instances")
+        draws = [
+            [xavier_scale(*shape) * torch.randn(shape, generator=generator) for shape in shapes]
+            for shapes in [((m, n), (k, m), (n, k))] * instances
+        ]
+        weights = [torch.nn.Parameter(torch.stack(stack)) for stack in zip(*draws, strict=True)]
+        self.W, self.V, self.U = weights
+        self.c = torch.nn.Parameter(torch.zeros(instances, k))
+        self.b = torch.nn.Parameter(torch.zeros(instances, n))
+
+    @property
+    def instances(self):
+        """Number of stacked models."""
+        return self.W.shape[0]
+
+    @property
+    def n_features(self):
+        """Number of features n."""
+        return self.W.shape[2]
+
+    def decode(self, h):
+        """Outputs x' [instances, batch, n] from hidden vectors h [instances, batch, m]."""
+        a = torch.relu(h @ self.V.transpose(1, 2) + self.c[:, None])
+        return torch.relu(a @ self.U.transpose(1, 2) + self.b[:, None])
+
+    def forward(self, x):
+        """Reconstructions x' [instances, batch, n] of inputs x [instances or 1, batch, n]."""
+        return self.decode(x @ self.W.transpose(1, 2))
+
+
+def train_deep(model, data, importance=None, *, recipe=FAST, seed=0, progress=None):
+    """Train a DeepModel in place on inputs from `data`, by autograd; return its last losses.
+
+    As `train` does it: losses summed over instances, empty inputs the data skip added exactly.
+    """
+    data = data.stacked(model.instances)
+    importance = check_importance(importance, (model.instances,), model.n_features).to(model.W)
+    share = data.sampled_share.to(model.W)
+    generator = torch.Generator(device=data.device).manual_seed(seed)
+    optimiser = torch.optim.AdamW(
+        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+    )
+    empty = torch.zeros(1, 1, model.n_features)
+    for step in tqdm(range(recipe.steps), desc=progress, disable=progress is None):
+        x = data.sample(recipe.batch, generator)
+        loss = ((model(x) - x) ** 2).mean(1)
+        loss = share[:, None] * loss + (1 - share)[:, None] * (model(empty) ** 2)[:, 0]
+        loss = (importance * loss).sum(-1)
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.rate(step)
+        optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward()
+        optimiser.step()
+    return loss.detach().double()

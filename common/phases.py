@@ -1,0 +1,206 @@
+"""The phase diagram in numbers: its window, the phase of every cell, boundaries and agreement.
+
+The models have n = m + 1 features of importance 1 but for the last, the "extra" one, which has the
+relative importance r. A map has R densities (descending from 1, so that row 0 is the dense end)
+by C relative importances (ascending); column by column and row by row they are equal steps of the
+logarithm (paper, "Superposition as a Phase Change").
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+from common import geometry
+from common.checks import check_count
+from common.exact import minimise
+from common.restarts import train_restarts
+from common.theory import DEDICATED, DROPPED, OTHERS_PAIRED, PAIRED, candidate_losses
+
+# What a cell can be called; a map of phases holds positions in this list. All but the last are
+# named by the direction that W ignores: the extra feature; another one; the extra and another,
+# opposite each other; two others; all features alike (for n = 3 three at 120 degrees).
+JOINT, OTHER = "joint", "other"
+PHASES = (DROPPED, DEDICATED, PAIRED, OTHERS_PAIRED, JOINT, OTHER)
+LEAST_RANGE = 0.05  # W^T W must have rank m: below this eigenvalue the ignored direction is moot
+LINEAR_TOLERANCE = 1e-6  # a loss this little below the linear optimum is still the linear optimum
+
+
+def window(rows, columns, *, lowest_density=0.01, widest_ratio=10.0):
+    """Density [rows] from 1 down and relative importance [columns] from 1/ratio up to ratio."""
+    check_count(rows, "rows")
+    check_count(columns, "columns")
+    density = lowest_density ** torch.linspace(0, 1, rows, dtype=torch.float64)
+    exponent = torch.linspace(-1, 1, columns, dtype=torch.float64)
+    return density, widest_ratio**exponent
+
+
+def importances(relative_importance, n_features):
+    """Importances [..., n] = 1, ..., 1, r for relative importances [...]."""
+    r = torch.as_tensor(relative_importance, dtype=torch.float64)
+    return torch.cat([torch.ones(*r.shape, n_features - 1, dtype=r.dtype), r[..., None]], -1)
+
+
+def exact_map(
+    n_features, n_hidden, density, relative_importance, *, restarts, seed=0, output="relu"
+):
+    """The exact optimum (an Optimum of [R, C] cells) of density [R] by relative importance [C]."""
+    grid = importances(relative_importance, n_features).expand(len(density), -1, -1)
+    return minimise(
+        n_features, n_hidden, density[:, None].expand(grid.shape[:2]), grid,
+        restarts=restarts, seed=seed, output=output,
+    )  # fmt: skip
+
+
+@dataclass
+class TrainedMap:
+    """Trained models, k runs a cell: W [R, C, k, m, n], b [R, C, k, n], exact loss [R, C, k]."""
+
+    W: torch.Tensor
+    b: torch.Tensor
+    loss: torch.Tensor
+
+    def lowest(self, *values):
+        """The slice [R, C, ...] of arrays [R, C, k, ...] that belongs to the lowest loss."""
+        index = self.loss.argmin(-1)
+        rows, columns = torch.meshgrid(*map(torch.arange, index.shape), indexing="ij")
+        chosen = tuple(value[rows, columns, index] for value in values)
+        return chosen if len(chosen) > 1 else chosen[0]
+
+    def mean(self, values):
+        """Mean [R, C] over all runs of values [R, C, k]."""
+        return values.mean(-1)
+
+    def mean_without_worst(self, values):
+        """Mean [R, C] over all runs but the one with the highest loss (the paper's wording)."""
+        worst = self.loss.argmax(-1, keepdim=True)
+        kept = values.shape[-1] - 1
+        return (values.sum(-1) - values.gather(-1, worst)[..., 0]) / max(1, kept)
+
+
+def trained_map(
+    n_features, n_hidden, density, relative_importance, *, restarts, seed=0, rows=4, **options
+):
+    """Train `restarts` models in every cell of density [R] by relative importance [C].
+
+    `rows` of the map are trained in one stack (a few thousand small models are fastest together),
+    each stack with its own seed. options : as for train_restarts. Returns a TrainedMap.
+    """
+    grid = importances(relative_importance, n_features)
+    parts = []
+    for first in range(0, len(density), rows):
+        some = density[first : first + rows].repeat_interleave(len(grid))
+        weights = grid.repeat(len(some) // len(grid), 1).repeat_interleave(restarts, 0)
+        options |= {"restarts": restarts, "seed": seed + 10 * first}
+        parts.append(train_restarts(n_features, n_hidden, some, weights, **options))
+    joined = (torch.cat([getattr(part, name) for part in parts]) for name in ("W", "b", "loss"))
+    shape = (len(density), len(grid))
+    return TrainedMap(*(value.reshape(*shape, *value.shape[1:]) for value in joined))
+
+
+def extra_feature(W):
+    """Norm and superposition [...] of the last feature of W [..., m, n]: the map's two channels."""
+    return geometry.feature_norms(W)[..., -1], geometry.superposition(W)[..., -1]
+
+
+def ignored_direction(W):
+    """Unit vector [..., n] of the input direction that W [..., m, n], m = n - 1, does not see.
+
+    Its largest entry in size is positive.
+    """
+    vector = torch.linalg.eigh(geometry.gram(W)).eigenvectors[..., 0]
+    largest = vector.gather(-1, vector.abs().argmax(-1, keepdim=True))
+    return vector * torch.where(largest < 0, -1.0, 1.0)
+
+
+def phase(W):
+    """Phase [...] of each model W [..., m, n], n = m + 1 <= 3, as a position in PHASES.
+
+    It is that of the candidate whose ignored direction is nearest in angle. OTHER: features on the
+    same side (their difference is ignored), or a W of lower rank.
+    """
+    W = torch.as_tensor(W, dtype=torch.float64)
+    directions, codes = _candidates(W.shape[-1])
+    nearest = (ignored_direction(W) @ directions.T).abs().argmax(-1)
+    full_rank = torch.linalg.eigvalsh(geometry.gram(W))[..., 1] >= LEAST_RANGE
+    return torch.where(full_rank, codes[nearest], PHASES.index(OTHER))
+
+
+def _candidates(n):
+    """Directions [K, n] (unit length) of every candidate, and the phase [K] of each."""
+    found = []
+    for signs in torch.cartesian_prod(*[torch.tensor([-1.0, 0.0, 1.0])] * n).double():
+        support = signs.nonzero()[:, 0].tolist()
+        if support and signs[support[0]] > 0:  # a direction and its opposite are one
+            found.append((signs / signs.norm(), _name(signs, support, n)))
+    directions, names = zip(*found, strict=True)
+    return torch.stack(directions), torch.tensor([PHASES.index(name) for name in names])
+
+
+def _name(signs, support, n):
+    extra = n - 1 in support
+    if (signs < 0).any():
+        return OTHER
+    if len(support) == 1:
+        return DROPPED if extra else DEDICATED
+    if len(support) == 3:
+        return JOINT
+    return PAIRED if extra else OTHERS_PAIRED
+
+
+def theory_phase(density, relative_importance, n_hidden):
+    """Phase [R, C] with the least loss among the paper's candidates, as a position in PHASES."""
+    losses = candidate_losses(density[:, None], relative_importance[None], n_hidden)
+    codes = torch.tensor([PHASES.index(name) for name in losses])
+    return codes[torch.stack(list(losses.values())).argmin(0)]
+
+
+def linear_loss(density, relative_importance):
+    """Loss [R, C] of the best linear model: the least important feature is left out."""
+    density, r = torch.as_tensor(density), torch.as_tensor(relative_importance)
+    variance = density / 3 - density**2 / 4
+    return variance[:, None] * r.clamp(max=1)[None]
+
+
+def beats_linear(loss, density, relative_importance):
+    """Whether each loss [R, C] lies below that of the best linear model: superposition pays."""
+    return loss < (1 - LINEAR_TOLERANCE) * linear_loss(density, relative_importance)
+
+
+def shares(codes):
+    """Share of the map in each phase that occurs, {name: share}."""
+    return {
+        name: (codes == k).double().mean().item()
+        for k, name in enumerate(PHASES)
+        if (codes == k).any()
+    }
+
+
+def upper_edge(inside, density):
+    """Density [C] at which a region `inside` [R, C] begins on the way down each column.
+
+    Between the first row inside and the one before it, in the middle of the logarithms; 1 when the
+    first row is inside, NaN when no row is.
+    """
+    first = inside.to(torch.uint8).argmax(0)
+    edge = (density[first] * density[(first - 1).clamp(min=0)]).sqrt()
+    return torch.where(inside.any(0), edge, torch.nan)
+
+
+def near_boundary(codes, cells):
+    """Cells [R, C] from which another phase is at most `cells` rows or columns away."""
+    padded = torch.nn.functional.pad(codes[None, None].double(), [cells] * 4, mode="replicate")[0]
+    size = 2 * cells + 1
+    highest = torch.nn.functional.max_pool2d(padded, size, stride=1)[0]
+    lowest = -torch.nn.functional.max_pool2d(-padded, size, stride=1)[0]
+    return highest != lowest
+
+
+def agreement(one, other, where=None):
+    """Share of cells on which two maps of phases agree, of all or of the cells `where`; or NaN."""
+    same = one == other
+    return (same if where is None else same[where]).double().mean().item()
+
+
+def stuck_share(loss, optimum, tolerance):
+    """Share [R, C] of runs whose loss [R, C, k] is more than `tolerance` above `optimum` [R, C]."""
+    return (loss > (1 + tolerance) * optimum[..., None]).double().mean(-1)

@@ -1,0 +1,206 @@
+"""Figures of the model variants. The style and the colours are those of `plotting`."""
+
+from itertools import combinations
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import ListedColormap
+
+from common import plotting
+from common.plotting import array
+
+STABLE_COLOR, SADDLE_COLOR = "#8fb7d9", "0.93"
+EDGE = 1.2  # neighbours in 3-D: angles up to this times a feature's smallest one
+KINDS = ("monosemantic", "polysemantic", "dead")
+KIND_COLORS = ("#3b528b", "#d95f4c", "0.8")
+
+
+def gram_grid(Gs, bs, titles, row_labels, label, size=1.65):
+    """Effective matrices [rows, columns, n, n] with biases [rows, columns, n], one colour bar."""
+    Gs, bs = array(Gs), array(bs)
+    rows, columns = len(row_labels), len(titles)
+    fig, axes = plt.subplots(
+        rows, columns, figsize=(size * columns + 0.8, size * rows + 0.25), squeeze=False
+    )
+    fig.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
+    for row in range(rows):
+        for column in range(columns):
+            title = titles[column] if row == 0 else None
+            ax = axes[row, column]
+            plotting.gram_with_bias(Gs[row, column], bs[row, column], ax, title, numbers=False)
+            if row < rows - 1:
+                ax.set_xticks([])
+        axes[row, 0].set_ylabel(row_labels[row])
+    plotting.signed_colorbar(fig, axes, label, extend="both")
+    return fig
+
+
+def response_matrices(stages, titles, size=2.3):
+    """Responses [stages, n, n] of every output (rows) to every feature alone (columns)."""
+    fig, axes = plt.subplots(1, len(titles), figsize=(size * len(titles) + 0.8, size + 0.2))
+    for ax, values, title in zip(axes, array(stages), titles, strict=True):
+        ax.pcolormesh(
+            values, cmap=plotting.SIGNED, vmin=-1, vmax=1, edgecolors="white", linewidth=0.3
+        )
+        ax.set(aspect="equal", ylim=(len(values), 0), xticks=[], yticks=[], title=title)
+        ax.set_xlabel("the active feature")
+        for spine in ax.spines.values():
+            spine.set_visible(False)
+    axes[0].set_ylabel("output")
+    plotting.signed_colorbar(fig, axes, "response", extend="both")
+    return fig
+
+
+def stability_chart(density, counts, stable, lowest, ax):
+    """Where the regular polygon of `counts` [K] features is a minimum, along `density` [D].
+
+    stable : [K, D] booleans, drawn as filled cells.
+    lowest : {(k, p): whether the polygon is the lowest minimum found}, drawn as dots and crosses.
+    """
+    edges = np.sqrt(array(density)[1:] * array(density)[:-1])
+    edges = np.concatenate([array(density)[:1], edges, array(density)[-1:]])
+    rows = np.append(np.asarray(counts) - 0.5, counts[-1] + 0.5)
+    ax.pcolormesh(
+        edges, rows, array(stable).astype(float), cmap=ListedColormap([SADDLE_COLOR, STABLE_COLOR]),
+        vmin=0, vmax=1, edgecolors="white", linewidth=0.8,
+    )  # fmt: skip
+    for (k, p), best in lowest.items():
+        ax.plot(p, k, "o" if best else "x", color="0.1", ms=4.5, mew=1.2)
+    ax.set(xscale="log", xlabel="density", ylabel="features $k$", yticks=list(counts))
+    ax.invert_xaxis()
+    ax.tick_params(axis="y", length=0)
+    handles = [
+        plt.Rectangle((0, 0), 1, 1, color=STABLE_COLOR, label="a minimum"),
+        plt.Rectangle((0, 0), 1, 1, color=SADDLE_COLOR, label="a saddle, or flat"),
+        plt.Line2D([], [], color="0.1", marker="o", ls="", ms=4.5, label="the lowest found"),
+        plt.Line2D([], [], color="0.1", marker="x", ls="", ms=4.5, label="not the lowest"),
+    ]
+    ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderpad=0)
+    return ax.figure
+
+
+def windmills(models, titles, size=1.5):
+    """Feature drawings of models W [2, n], which may differ in n, side by side."""
+    fig, axes = plt.subplots(1, len(models), figsize=(size * len(models), size + 0.35))
+    for ax, W, title in zip(np.atleast_1d(axes), models, titles, strict=True):
+        plotting.feature_vectors(W, ax)
+        limit = max(plotting.LIMIT, 1.15 * float(np.hypot(*array(W)).max()))
+        plotting.clean_square(ax, limit)
+        ax.set_title(title)
+    return fig
+
+
+def features_in_3d(W, ax, title=None, view=(22, 35)):
+    """The columns of W [3, n] as vectors, neighbouring tips joined, with shadows on the floor.
+
+    Neighbours are features whose angle is close to the smallest of either one.
+    """
+    W = array(W)
+    long = np.hypot.reduce(W, axis=0) >= plotting.SHORTEST
+    W = upright(W, long)
+    colors = plotting.feature_colors(W.shape[1])
+    limit = 1.02 * np.abs(W).max() or 1.0
+    floor = -1.15 * limit
+    for i, j in neighbours(W):
+        ax.plot(*W[:, [i, j]], color="0.55", lw=0.8, zorder=1)
+    for i in np.flatnonzero(long):
+        ax.plot(*np.stack([np.zeros(3), W[:, i]], 1), color=colors[i], lw=2)
+        ax.plot(*W[:, i : i + 1], "o", color=colors[i], ms=5.5)
+        ax.plot(W[0, [i]], W[1, [i]], [floor], "o", color="0.85", ms=4)
+        ax.plot(W[0, [i, i]], W[1, [i, i]], [floor, W[2, i]], color="0.88", lw=0.6, zorder=0)
+    ax.set(xlim=(-limit, limit), ylim=(-limit, limit), zlim=(floor, limit))
+    ax.set_box_aspect((2, 2, 2.15), zoom=1.15)
+    ax.set_axis_off()
+    ax.view_init(*view)
+    if title is not None:
+        ax.set_title(title, y=1.02)
+    return ax.figure
+
+
+def upright(W, long):
+    """W [3, n] turned for a drawing: the axis of symmetry of the features `long` upright.
+
+    It is the principal axis whose spread differs most from the other two; without such an axis
+    the direction of the longest feature.
+    """
+    if not long.any():
+        return W
+    axes, spread, _ = np.linalg.svd(W[:, long])
+    spread = np.pad(spread, (0, 3 - len(spread)))
+    gaps = np.abs(spread - np.median(spread))
+    if gaps.max() > 0.02 * spread.max():
+        up = axes[:, gaps.argmax()]
+    else:
+        up = W[:, np.hypot.reduce(W, axis=0).argmax()]
+    turned = np.linalg.svd(up[None])[2][[1, 2, 0]] @ W  # two directions across it, then itself
+    return turned * np.array([1, 1, -1 if turned[2].sum() < 0 else 1])[:, None]
+
+
+def neighbours(W):
+    """Pairs (i, j) of features of W [m, n] whose angle is at most EDGE times the smallest angle
+    of one of the two; features too short to have a direction have none."""
+    norms = np.sqrt((W**2).sum(0))
+    unit = W / np.where(norms > 0, norms, 1)
+    angle = np.arccos(np.clip(unit.T @ unit, -1, 1))
+    long = norms >= plotting.SHORTEST
+    angle[~np.outer(long, long)] = np.inf
+    np.fill_diagonal(angle, np.inf)
+    nearest = EDGE * angle.min(1)
+    pairs = combinations(range(W.shape[1]), 2)
+    return [(i, j) for i, j in pairs if angle[i, j] <= max(nearest[i], nearest[j]) < np.inf]
+
+
+def neuron_bars(W, kinds, ax, title=None):
+    """Weights of each neuron (row of W [m, n]), stacked by feature; negative ones downwards.
+
+    kinds : [m] index into KINDS, shown by a dot under each neuron.
+    """
+    W = array(W)
+    positions = np.arange(1, len(W) + 1)
+    top, bottom = np.zeros(len(W)), np.zeros(len(W))
+    for i, color in enumerate(plotting.feature_colors(W.shape[1])):
+        up, down = np.maximum(W[:, i], 0), np.minimum(W[:, i], 0)
+        ax.bar(positions, up, bottom=top, color=color, width=0.78, ec="white", lw=0.3)
+        ax.bar(positions, down, bottom=bottom, color=color, width=0.78, ec="white", lw=0.3)
+        top, bottom = top + up, bottom + down
+    for position, kind in zip(positions, kinds, strict=True):
+        ax.plot(
+            position, -0.07, "s", color=KIND_COLORS[kind], ms=5, clip_on=False,
+            transform=ax.get_xaxis_transform(),
+        )  # fmt: skip
+    ax.axhline(0, color="0.2", lw=0.6)
+    ax.set(xticks=[])
+    ax.spines["bottom"].set_visible(False)
+    if title is not None:
+        ax.set_title(title)
+    return ax.figure
+
+
+def neuron_grid(rows, kinds, titles, row_labels, size=(1.5, 1.75)):
+    """`neuron_bars` of models rows [row][column] of W [m, n], with one legend.
+
+    kinds : [row][column] of [m] index into KINDS.
+    """
+    shape = len(rows), len(titles)
+    figsize = (size[0] * shape[1], size[1] * shape[0] + 0.9)
+    fig, axes = plt.subplots(*shape, figsize=figsize, sharey="row", squeeze=False)
+    for row, label in enumerate(row_labels):
+        for column, ax in enumerate(axes[row]):
+            title = titles[column] if row == 0 else None
+            neuron_bars(rows[row][column], kinds[row][column], ax, title)
+        axes[row, 0].set_ylabel(label)
+    handles = [
+        plt.Line2D([], [], color=color, marker="s", ls="", ms=5, label=name)
+        for name, color in zip(KINDS, KIND_COLORS, strict=True)
+    ]
+    fig.legend(handles=handles, loc="outside upper center", ncols=3)
+    plotting.feature_legend(fig, array(rows[0][0]).shape[1])
+    return fig
+
+
+def band(x, values, ax, color, label):
+    """Median and the range of `values` [points, runs] along x."""
+    values = array(values)
+    ax.fill_between(x, values.min(1), values.max(1), color=color, alpha=0.2, lw=0)
+    ax.plot(x, np.median(values, 1), "o-", ms=3.5, color=color, label=label)
+    return ax.figure

@@ -1,0 +1,219 @@
+"""Phase diagrams in numbers: regions of the window, names of phases, lines and kinds of minima."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from common import landscape, phases, transition
+from common.exact import minimise, population_loss
+from common.phases import JOINT, OTHER, PHASES
+from common.theory import DEDICATED, DROPPED, OTHERS_PAIRED, PAIRED, phase_boundary
+from common.training import Recipe
+
+
+def names(codes):
+    return [PHASES[k] for k in codes.reshape(-1).tolist()]
+
+
+def test_window_starts_dense_and_unimportant():
+    density, ratio = phases.window(5, 3)
+    assert density.tolist() == pytest.approx([1, 10**-0.5, 0.1, 10**-1.5, 0.01])
+    assert ratio.tolist() == pytest.approx([0.1, 1, 10])
+
+
+def test_importances_put_the_extra_feature_last():
+    assert phases.importances([0.5, 2.0], 3).tolist() == [[1, 1, 0.5], [1, 1, 2.0]]
+
+
+def closed_form_share():
+    """Share of the window above p = 4r / (2 + 5r), r from 0.1 to 1, by quadrature."""
+    log_r = np.linspace(-1, 0, 2001)
+    r = 10**log_r
+    return np.trapezoid(-np.log10(4 * r / (2 + 5 * r)), log_r) / (2 * 2)
+
+
+def test_theory_regions_have_their_closed_form_shares():
+    """For n = 3, r > 1 the share above p = 4/7 is log(7/4) / (2 log 100) = 6.1 %."""
+    density, ratio = phases.window(800, 800)
+    above, horizontal = closed_form_share(), math.log(7 / 4) / (2 * math.log(100))
+    two = {DROPPED: above, DEDICATED: above, PAIRED: 1 - 2 * above}
+    three = {
+        DROPPED: above, DEDICATED: horizontal, PAIRED: 0.5 - above, OTHERS_PAIRED: 0.5 - horizontal
+    }  # fmt: skip
+    assert above == pytest.approx(0.119, abs=0.001)
+    for n_hidden, expected in ((1, two), (2, three)):
+        found = phases.shares(phases.theory_phase(density, ratio, n_hidden))
+        assert found == pytest.approx(expected, abs=0.002)
+
+
+def test_theory_regions_meet_at_the_closed_form_boundary():
+    density, ratio = phases.window(400, 40)  # an even number of columns: none is at r = 1
+    superposed = phases.theory_phase(density, ratio, 1) == PHASES.index(PAIRED)
+    edge = phases.upper_edge(superposed, density)
+    step = (density[0] / density[1]).log()
+    assert ((edge / phase_boundary(ratio, 1)).log().abs() <= 0.51 * step).all()
+
+
+HAND_MADE = {
+    DROPPED: [[1.0, 0.0, 0.02], [0.0, 1.0, 0.03]],
+    DEDICATED: [[0.02, 1.0, 0.0], [0.0, 0.0, 1.0]],
+    PAIRED: [[1.0, 0.0, 0.0], [0.0, 1.0, -0.9]],
+    OTHERS_PAIRED: [[1.0, -0.8, 0.0], [0.0, 0.0, 1.0]],
+    JOINT: [[1.0, -0.5, -0.5], [0.0, math.sqrt(0.75), -math.sqrt(0.75)]],
+    OTHER: [[1.0, 0.0, 0.0], [0.0, 1.0, 0.9]],
+}
+
+
+@pytest.mark.parametrize("name", HAND_MADE)
+def test_phase_of_hand_made_models(name, generator):
+    """Also after a rotation, a reflection, and the two equal features swapped."""
+    W = torch.tensor(HAND_MADE[name], dtype=torch.float64)
+    turn = torch.linalg.qr(torch.randn(5, 2, 2, generator=generator, dtype=torch.float64)).Q
+    variants = torch.stack([W, -W, W.flip(0), W[:, [1, 0, 2]], *(turn @ W)])
+    assert names(phases.phase(variants)) == [name] * len(variants)
+
+
+def test_phase_of_two_features():
+    W = torch.tensor([[1, 0.1], [-0.2, 1], [1, -0.8], [0.8, 1], [0, 0]]).unsqueeze(1)
+    assert names(phases.phase(W)) == [DROPPED, DEDICATED, PAIRED, OTHER, OTHER]
+
+
+def test_ignored_direction_is_not_seen(generator):
+    W = torch.randn(20, 2, 3, generator=generator, dtype=torch.float64)
+    direction = phases.ignored_direction(W)
+    assert (W @ direction[..., None]).abs().max() < 1e-7
+    assert direction.norm(dim=-1).tolist() == pytest.approx([1] * 20)
+
+
+def test_extra_feature_is_the_last():
+    norm, shared = phases.extra_feature(torch.tensor([[[0.5, -2.0]]]))
+    assert (norm.item(), shared.item()) == (2.0, 0.25)
+
+
+def test_upper_edge_of_columns_full_empty_and_in_between():
+    density = torch.tensor([1.0, 0.25, 0.0625])
+    inside = torch.tensor([[True, False, False], [True, False, True], [True, False, True]])
+    edge = phases.upper_edge(inside, density)
+    assert edge[0] == 1 and edge[1].isnan() and edge[2] == pytest.approx(0.5)
+
+
+def test_near_boundary_counts_cells_also_diagonally():
+    codes = torch.zeros(5, 5, dtype=torch.int64)
+    codes[2, 2] = 1
+    near = phases.near_boundary(codes, 1)
+    assert near[1:4, 1:4].all() and near.sum() == 9
+    assert not phases.near_boundary(torch.zeros(3, 4), 1).any()
+
+
+def test_agreement():
+    one, other = torch.tensor([[0, 1], [2, 2]]), torch.tensor([[0, 1], [1, 2]])
+    assert phases.agreement(one, other) == 0.75
+    assert phases.agreement(one, other, torch.tensor([[True, False], [True, False]])) == 0.5
+    assert math.isnan(phases.agreement(one, other, torch.zeros(2, 2, dtype=torch.bool)))
+
+
+def test_trained_map_aggregates():
+    loss = torch.tensor([[[3.0, 1.0, 2.0]]])
+    values = torch.tensor([[[10.0, 20.0, 60.0]]])
+    runs = phases.TrainedMap(values[..., None, None], values[..., None], loss)
+    assert runs.lowest(values).item() == 20
+    assert runs.mean(values).item() == 30
+    assert runs.mean_without_worst(values).item() == 40
+    assert phases.stuck_share(loss, torch.tensor([[1.0]]), 0.5).item() == pytest.approx(2 / 3)
+
+
+def test_trained_map_puts_every_cell_in_its_place():
+    """Losses must be those of the cell's own density and importance, whatever the blocks."""
+    density, ratio = phases.window(3, 4)
+    recipe = Recipe(5, 8, 1e-2, 0.0, cosine=True, skip_empty=True)
+    runs = phases.trained_map(2, 1, density, ratio, restarts=2, recipe=recipe, rows=2)
+    grid = phases.importances(ratio, 2)[None, :, None].expand(3, 4, 2, 2)
+    expected = population_loss(runs.W, runs.b, density[:, None, None].expand(3, 4, 2), grid)
+    assert runs.W.shape == (3, 4, 2, 1, 2)
+    torch.testing.assert_close(runs.loss, expected)
+
+
+def test_exact_map_has_the_symmetry_of_the_window():
+    """r -> 1/r swaps the two features: the losses are r times those of the mirror image."""
+    density, ratio = phases.window(4, 5, lowest_density=0.1)
+    loss = phases.exact_map(2, 1, density, ratio, restarts=8).loss
+    torch.testing.assert_close(loss, loss.flip(1) * ratio, rtol=1e-6, atol=0)
+    assert not phases.beats_linear(loss, density, ratio)[0, 0]
+    assert phases.beats_linear(loss, density, ratio)[-1].all()
+
+
+def test_linear_loss_is_that_of_the_linear_optimum():
+    density, ratio = torch.tensor([0.3]), torch.tensor([0.5, 3.0])
+    loss = phases.linear_loss(density.double(), ratio.double())
+    assert loss[0].tolist() == pytest.approx([0.5 * 0.0775, 0.0775])
+
+
+# --- two features in one dimension: the landscape and its minima ---
+
+
+@pytest.mark.parametrize("p", [0.2, 0.6, 0.95])
+def test_linear_minimum_loses_its_stability_where_the_expansion_says(p):
+    density = torch.tensor([p], dtype=torch.float64)
+    edge = landscape.linear_is_stable_from(density)
+    linear = p / 3 - p**2 / 4
+    a = torch.tensor([1e-3], dtype=torch.float64)
+    stable, unstable = (landscape.landscape(a, density, f * edge).item() for f in (1.01, 0.99))
+    assert unstable < linear < stable
+    assert landscape.linear_is_stable_above(edge).item() == pytest.approx(p, abs=1e-9)
+
+
+def test_landscape_minimum_is_the_exact_minimum():
+    a = torch.linspace(0.0, 1.2, 241, dtype=torch.float64)
+    p, r = torch.tensor([0.3], dtype=torch.float64), torch.tensor([2.0], dtype=torch.float64)
+    exact = minimise(2, 1, p, phases.importances(r, 2), restarts=8).loss
+    assert landscape.landscape(a, p, r).min().item() == pytest.approx(exact.item(), rel=1e-4)
+
+
+def test_basin_has_the_second_weight_upwards():
+    """The dedicated extra feature, (0, 1), costs less than the dropped one, (1, 0), at r = 3."""
+    axis = torch.tensor([0.0, 1.0], dtype=torch.float64)
+    loss = landscape.basin(axis, axis, 0.9, 3.0)
+    assert loss[1, 0].item() == pytest.approx(0.9 / 3 - 0.81 / 4, rel=1e-6)
+    assert loss[0, 1].item() == pytest.approx(3 * (0.9 / 3 - 0.81 / 4), rel=1e-6)
+
+
+def test_local_minima_are_the_pair_and_its_same_sign_shadow():
+    W, loss = transition.local_minima(0.2, 1.5)
+    assert (loss.diff() >= 0).all() and len(W) == 4
+    assert (W[:2].prod(1) < 0).all() and (W[2:].prod(1) > 0).all()
+
+
+def test_tricritical_points_do_not_depend_on_the_weight_used():
+    coarse, fine = (landscape.tricritical(0.4, 0.7, weight) for weight in (0.02, 0.01))
+    assert coarse == pytest.approx(fine, abs=1e-3)
+    assert landscape.tricritical(0.6, 0.7, 0.02) is None
+
+
+def test_takeover_is_where_the_losses_of_both_minima_are_equal():
+    """Held against a bisection of the exact minimum for r = 3."""
+    r = torch.tensor([1.0, 3.0], dtype=torch.float64)
+    line = transition.takeover(torch.logspace(0, -1, 60).double(), r, restarts=8, step=0.05)
+    p = line.crossing.density
+    assert (line.bracket[1] < p).all() and (p < line.bracket[0]).all()
+    assert (line.upper.end < p).all() and (p < line.lower.end).all()
+    low, high = 0.3, 0.5
+    for _ in range(12):
+        middle = torch.tensor([(low + high) / 2], dtype=torch.float64)
+        loss = minimise(2, 1, middle, phases.importances(r[1:], 2), restarts=8).loss
+        below = phases.beats_linear(loss[None], middle, r[1:]).item()
+        low, high = (middle.item(), high) if below else (low, middle.item())
+    assert p[1].item() == pytest.approx(low, abs=1e-4)
+    assert (line.crossing.slope_lower > line.crossing.slope_upper).all()
+
+
+def test_boundary_of_the_linear_minimum_is_that_of_the_exact_one():
+    weights = torch.linspace(0.02, 1, 50, dtype=torch.float64)
+    r = torch.tensor([3.0], dtype=torch.float64)
+    density, first = landscape.boundary(weights, r)
+    for factor, expected in ((1.005, False), (0.995, True)):
+        p = factor * density
+        loss = minimise(2, 1, p, phases.importances(r, 2), restarts=8).loss
+        assert phases.beats_linear(loss[None], p, r).item() == expected
+    assert first.item() > 0.5

@@ -1,0 +1,404 @@
+"""Recovery of sparse features: planted problems with known answers, conventions, bad input."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from common.blind_recovery import BLIND, find_dictionaries, hidden_vectors, judge_blind, match
+from common.decoders import train_autoencoder, train_decoder
+from common.recovery import METHODS, random_dictionary, recover, tight_frame
+from common.recovery_study import (
+    best_method,
+    choose,
+    dictionaries,
+    draw,
+    interval,
+    judge,
+    reference_settings,
+    saving,
+    scores,
+)
+from common.recovery_transition import (
+    capacity,
+    donoho_tanner,
+    exact_share,
+    halfway,
+    least_sum,
+    planted,
+    transition,
+)
+
+N, M, P = 30, 20, 0.1
+KNOWN = [name for name in METHODS if name not in ("ReLU decoder", "all supports", "best linear")]
+
+
+def setting_of(method):
+    """A setting at which every method recovers easy problems well."""
+    if method.startswith("OMP"):
+        return 2
+    if method.startswith("Lasso"):
+        return 0.003
+    return {"matched filter": (1.0, 0.1), "least squares, cut": 0.1, "best linear": P}[method]
+
+
+@pytest.fixture
+def W():
+    return random_dictionary(N, M, 3)
+
+
+@pytest.fixture
+def x():
+    """Two active features in every input."""
+    return planted(N, 2, 40, np.random.default_rng(5))
+
+
+# --- Known dictionaries ------------------------------------------------------------------------
+
+
+def test_random_dictionary_has_unit_columns_and_a_seed():
+    W = random_dictionary(7, 3, 0)
+    assert W.shape == (3, 7)
+    np.testing.assert_allclose(np.linalg.norm(W, axis=0), 1)
+    np.testing.assert_array_equal(W, random_dictionary(7, 3, 0))
+    assert not np.allclose(W, random_dictionary(7, 3, 1))
+
+
+def test_tight_frame_is_tight_with_unit_columns():
+    W = tight_frame(20, 5, 0)
+    np.testing.assert_allclose(np.linalg.norm(W, axis=0), 1)
+    np.testing.assert_allclose(W @ W.T, 4 * np.eye(5), atol=1e-6)
+
+
+def test_tight_frame_needs_enough_vectors():
+    with pytest.raises(ValueError, match="no tight frame of 3 vectors in 5"):
+        tight_frame(3, 5, 0)
+
+
+@pytest.mark.parametrize("method", ["OMP, x ≥ 0", "all supports"])
+def test_planted_features_come_back_exactly(method, W, x):
+    np.testing.assert_allclose(recover(method, x @ W.T, W, 2), x, atol=1e-8)
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if name.startswith("Lasso")])
+def test_lasso_recovers_up_to_its_shrinkage(method, W, x):
+    assert np.abs(recover(method, x @ W.T, W, 1e-3) - x).max() < 0.02
+
+
+@pytest.mark.parametrize("sign", ["", ", x ≥ 0"])
+def test_both_lasso_algorithms_solve_the_same_problem(sign, W, x):
+    cd, lars = (recover(f"Lasso ({name}){sign}", x @ W.T, W, 0.03) for name in ("cd", "LARS"))
+    np.testing.assert_allclose(cd, lars, atol=2e-3)
+
+
+def test_lasso_shrinks_a_single_feature_by_its_penalty():
+    # min (a - x)^2 / 2 + penalty x  has the solution  x = a - penalty.
+    estimate = recover("Lasso (cd), x ≥ 0", np.array([[0.5, 0.0]]), np.eye(2), 0.1)
+    np.testing.assert_allclose(estimate, [[0.4, 0.0]], atol=1e-6)
+
+
+def test_orthogonal_features_are_no_problem_for_anyone():
+    x = draw(6, 0.5, 50, 0)
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))[0]
+    for method, setting in {
+        "matched filter": (1.0, 0.0), "OMP": 6, "OMP, x ≥ 0": 6, "least squares, cut": 0.0,
+    }.items():  # fmt: skip
+        np.testing.assert_allclose(recover(method, x @ Q.T, Q, setting), x, atol=1e-6)
+
+
+def test_best_linear_is_the_linear_estimate_of_least_error():
+    W, x = random_dictionary(6, 3, 0), draw(6, 0.3, 400_000, 0)
+    h = x @ W.T
+    ours = np.mean((recover("best linear", h, W, 0.3) - x) ** 2)
+    design = np.column_stack([h, np.ones(len(h))])
+    fitted = design @ np.linalg.lstsq(design, x, rcond=None)[0]
+    assert ours == pytest.approx(np.mean((fitted - x) ** 2), rel=1e-3)
+
+
+def test_relu_decoder_is_the_model_itself():
+    from common.model import ToyModel
+
+    model = ToyModel(6, 3, generator=torch.Generator().manual_seed(0))
+    x = draw(6, 0.3, 20, 0)
+    W, b = model.W.detach()[0].numpy(), np.linspace(-0.2, 0.1, 6)
+    with torch.no_grad():
+        model.b[0] = torch.as_tensor(b)
+        expected = model(torch.as_tensor(x, dtype=torch.float32)[None])[0].numpy()
+    np.testing.assert_allclose(recover("ReLU decoder", x @ W.T, W, b), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", KNOWN)
+def test_no_unit_of_length_and_no_axes_matter(method, W, x):
+    setting = setting_of(method)
+    base = recover(method, x @ W.T, W, setting)
+    Q = np.linalg.qr(np.random.default_rng(1).standard_normal((M, M)))[0]
+    other = recover(method, 7 * x @ W.T @ Q.T, 7 * Q @ W, setting)
+    np.testing.assert_allclose(base, other, atol=5e-3)  # coordinate descent stops at 1e-4
+
+
+@pytest.mark.parametrize("method", KNOWN)
+def test_order_of_features_does_not_matter(method, W, x):
+    order = np.random.default_rng(2).permutation(N)
+    setting = setting_of(method)
+    base = recover(method, x @ W.T, W, setting)
+    np.testing.assert_allclose(
+        recover(method, x @ W.T, W[:, order], setting), base[:, order], atol=5e-3
+    )
+
+
+@pytest.mark.parametrize("method", KNOWN)
+def test_a_dead_feature_gets_nothing_and_disturbs_nobody(method, W, x):
+    setting = setting_of(method)
+    W_dead = np.column_stack([W, 1e-4 * W[:, :1]])
+    estimate = recover(method, x @ W.T, W_dead, setting)
+    assert (estimate[:, -1] == 0).all()
+    np.testing.assert_allclose(estimate[:, :-1], recover(method, x @ W.T, W, setting), atol=1e-9)
+
+
+@pytest.mark.parametrize("method", [k for k in KNOWN if "≥" in k] + ["matched filter"])
+def test_non_negative_methods_are(method, W):
+    h = np.random.default_rng(0).standard_normal((30, M))
+    assert recover(method, h, W, setting_of(method)).min() >= 0
+
+
+@pytest.mark.parametrize("method", KNOWN)
+def test_nothing_in_nothing_out(method, W):
+    assert np.abs(recover(method, np.zeros((3, M)), W, setting_of(method))).max() < 1e-12
+
+
+def test_all_dead_gives_zero():
+    assert (recover("OMP, x ≥ 0", np.ones((2, 3)), np.zeros((3, 4)), 1) == 0).all()
+
+
+def test_antipodal_features_that_cancel_cannot_be_told():
+    W = np.array([[1.0, -1.0]])
+    np.testing.assert_allclose(recover("all supports", [[0.3]], W, 2), [[0.3, 0.0]])
+    np.testing.assert_allclose(recover("all supports", [[-0.3]], W, 2), [[0.0, 0.3]])
+
+
+def test_bad_input_is_refused():
+    W = np.eye(3)
+    with pytest.raises(ValueError, match="unknown method 'magic'"):
+        recover("magic", np.zeros((1, 3)), W)
+    with pytest.raises(ValueError, match=r"do not fit: \[1, 4\], \[3, 3\]"):
+        recover("OMP", np.zeros((1, 4)), W, 1)
+    with pytest.raises(ValueError, match="do not fit"):
+        recover("OMP", np.zeros(3), W, 1)
+    with pytest.raises(ValueError, match="finite"):
+        recover("OMP", np.full((1, 3), np.nan), W, 1)
+    with pytest.raises(ValueError, match="OMP needs a setting"):
+        recover("OMP", np.zeros((1, 3)), W)
+
+
+# --- Judging -----------------------------------------------------------------------------------
+
+
+def test_scores_of_a_perfect_and_of_a_mean_estimate():
+    x = draw(5, 0.3, 20_000, 0)
+    perfect = scores(x, x, 0.3)
+    assert perfect["mse"] == perfect["relative"] == perfect["active"] == 0
+    assert perfect["precision"] == perfect["recall"] == perfect["f1"] == 1
+    np.testing.assert_array_equal(perfect["r2"], 1)
+    mean = scores(x, np.full_like(x, 0.15), 0.3)
+    assert mean["relative"] == pytest.approx(1)
+    np.testing.assert_allclose(mean["r2"], 0, atol=1e-12)
+
+
+def test_scores_count_the_support():
+    x = np.array([[0.5, 0.5, 0.0, 0.01]])
+    found = scores(x, np.array([[0.5, 0.0, 0.2, 0.0]]), 0.5)
+    assert (found["precision"], found["recall"], found["f1"]) == (0.5, 0.5, 0.5)
+    assert found["active"] == pytest.approx(0.125)
+    nothing = scores(np.zeros((2, 3)), np.zeros((2, 3)), 0.5)
+    assert nothing["f1"] == 0 and nothing["active"] == 0
+
+
+def test_scores_refuse_shapes_that_differ():
+    with pytest.raises(ValueError, match="shapes differ"):
+        scores(np.zeros((2, 3)), np.zeros((3, 2)), 0.1)
+
+
+def test_choose_takes_the_setting_of_least_validation_error(W, x):
+    assert choose("OMP, x ≥ 0", x, W) == 2
+    assert choose("Lasso (cd), x ≥ 0", x, W) == 0.003
+
+
+def test_judge_reports_every_method_and_seed():
+    family = dictionaries(8, 4, 0.1, seeds=2, steps=20, seed=0)
+    assert set(family) == {"random", "tight frame", "learned"}
+    assert family["learned"][0].shape == (2, 4, 8) and family["learned"][1].shape == (2, 8)
+    splits = {"validation": 20, "test": 30, "seed": 0}
+    methods = ("best linear", "ReLU decoder", "OMP, x ≥ 0")
+    learned = judge(family["learned"], 0.1, methods, width=4, steps=5, **splits)
+    assert set(learned) == {*methods, "learned decoder"}
+    assert learned["OMP, x ≥ 0"]["relative"].shape == (2,)
+    assert learned["OMP, x ≥ 0"]["r2"].shape == (2, 8)
+    assert "ReLU decoder" not in judge(family["random"], 0.1, methods, **splits)
+    again = judge(family["learned"], 0.1, methods, **splits)
+    assert (again["best linear"]["mse"] == learned["best linear"]["mse"]).all()
+    assert best_method(learned) in learned
+
+
+def test_interval_and_saving():
+    mean, half = interval([1.0, 2.0, 3.0])
+    assert mean == 2 and half == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)
+    assert interval([[1.0, 5.0]])[1].tolist() == [0, 0]
+    assert saving(np.array([2.0, 2.0]), np.array([1.0, 1.0])) == (0.5, 0)
+
+
+def test_reference_settings_know_what_answering_zero_costs():
+    rows = reference_settings([(10, 5)], [0.3], inputs=4_000, seed=0)
+    zero = {law: value for *_, law, _, value in rows}
+    assert zero["uniform"] == pytest.approx(0.1, rel=0.1)
+    assert zero["normal"] == pytest.approx(0.3, rel=0.1)
+
+
+# --- Learned decoders and autoencoders -----------------------------------------------------------
+
+
+def test_learned_decoder_improves_with_training():
+    W = np.stack([random_dictionary(8, 4, seed) for seed in range(2)])
+    x = np.stack([draw(8, 0.1, 2_000, seed) for seed in range(2)])
+    h = x @ W.transpose(0, 2, 1)
+    errors = [
+        np.mean((train_decoder(W, 0.1, width=16, steps=steps, seed=0)(h) - x) ** 2)
+        for steps in (1, 400)
+    ]
+    assert errors[1] < 0.7 * errors[0]
+
+
+def test_learned_decoder_wants_a_stack():
+    with pytest.raises(ValueError, match=r"W must have shape \[S, m, n\]"):
+        train_decoder(np.eye(3), 0.1, width=4, steps=1, seed=0)
+
+
+def test_autoencoder_takes_one_kind_of_sparsity():
+    h = np.random.default_rng(0).standard_normal((1, 50, 3))
+    with pytest.raises(ValueError, match="either"):
+        train_autoencoder(h, 4, steps=1, seed=0)
+    with pytest.raises(ValueError, match="penalty must be positive"):
+        train_autoencoder(h, 4, steps=1, seed=0, penalty=-1.0)
+    D = train_autoencoder(h, 4, steps=2, seed=0, top=1)
+    np.testing.assert_allclose(np.linalg.norm(D, axis=1), 1, rtol=1e-5)
+
+
+# --- Dictionary unknown ------------------------------------------------------------------------
+
+
+def test_match_finds_a_permutation_and_minds_the_sign():
+    W = random_dictionary(5, 3, 0)
+    order = np.array([3, 0, 4, 1, 2])
+    cosines, matched = match(4 * W, 2 * W[:, order])
+    np.testing.assert_allclose(cosines, 1)
+    np.testing.assert_allclose(matched, W)
+    assert match(np.eye(2), -np.eye(2))[0].max() == 0
+
+
+def test_match_leaves_features_without_a_direction():
+    cosines, matched = match(np.eye(3), np.eye(3)[:, :2])
+    np.testing.assert_allclose(cosines, [1, 1, 0])
+    assert (matched[:, 2] == 0).all()
+    with pytest.raises(ValueError, match="do not fit"):
+        match(np.eye(3), np.eye(2))
+
+
+@pytest.mark.parametrize("method", [k for k in BLIND if "random" not in k and k != "ICA"])
+def test_axes_that_are_never_active_together_are_found(method):
+    rng = np.random.default_rng(0)
+    x = np.zeros((600, 4))
+    x[np.arange(600), rng.integers(4, size=600)] = rng.uniform(0.2, 1, 600)
+    Q = np.linalg.qr(rng.standard_normal((4, 4)))[0]
+    setting = 1 if method == "autoencoder, top k" else 0.1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (found,) = find_dictionaries(method, [hidden_vectors(Q, x)], 8, setting, steps=1500)
+    assert match(Q, found)[0].min() > 0.97
+
+
+def test_ica_finds_as_many_independent_features_as_there_are_dimensions():
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
+    h = [hidden_vectors(Q, draw(4, 0.3, 20_000, 0), empty=True)]
+    (found,) = find_dictionaries("ICA", h, 4, "cube")
+    assert found.shape == (4, 8)  # both ends of every axis
+    assert match(Q, found)[0].min() > 0.97
+
+
+def test_blind_methods_refuse_what_they_cannot_do():
+    with pytest.raises(ValueError, match="unknown method"):
+        find_dictionaries("magic", [np.zeros((9, 3))], 4, None)
+    with pytest.raises(ValueError, match="9 inputs"):
+        find_dictionaries("inputs at random", [np.zeros((9, 3))], 10, None)
+
+
+def test_random_directions_are_not_the_random_dictionary_of_the_same_seed():
+    W = random_dictionary(20, 5, 0)
+    found = find_dictionaries("random directions", [np.ones((30, 5))], 20, None, seed=0)
+    assert match(W, found[0])[0].mean() < 0.9
+
+
+def test_directions_that_are_the_features_recover_perfectly():
+    W = np.stack([np.eye(4)])
+    result = judge_blind(
+        "inputs at random", W, W, 0.02, inputs=3_000, test=200, seed=0, steps=1
+    )  # at this density most inputs that are not empty are feature directions
+    assert set(result) == {"cosine", "found", "relative", "setting"}
+    assert 0 <= result["found"][0] <= 1
+
+
+# --- The phase transition ------------------------------------------------------------------------
+
+
+def test_donoho_tanner_at_known_points():
+    # Half as many dimensions as features: 0.558 for non-negative signals (Donoho and Tanner).
+    assert donoho_tanner(0.5) == pytest.approx(0.5581, abs=5e-4)
+    assert donoho_tanner(1.0) == pytest.approx(1.0, abs=1e-6)
+    curve = donoho_tanner(np.linspace(0.01, 1, 40))
+    assert (np.diff(curve) > 0).all()
+
+
+def test_donoho_tanner_at_low_delta_follows_its_asymptote():
+    # rho ~ 1 / (2 log(1 / delta)), approached slowly from above.
+    ratio = donoho_tanner([1e-4, 1e-8]) * 2 * np.log([1e4, 1e8])
+    assert 1 < ratio[1] < ratio[0] < 1.6
+
+
+@pytest.mark.parametrize("delta", [0.0, 1.1, np.nan])
+def test_donoho_tanner_refuses_what_is_no_share(delta):
+    with pytest.raises(ValueError, match=r"must lie in \(0, 1\]"):
+        donoho_tanner(delta)
+
+
+def test_least_sum_is_the_least_sum():
+    W = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
+    np.testing.assert_allclose(least_sum(np.array([0.4, 0.4]), W), [0, 0, 0.4], atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["l1", "OMP"])
+def test_recovery_is_certain_far_below_and_impossible_far_above(method):
+    W = random_dictionary(40, 20, 0)
+    assert exact_share(W, 1, 10, 0, method) == 1
+    assert exact_share(W, 18, 10, 0, method) == 0
+    assert exact_share(W, 41, 3, 0, method) == 0
+    with pytest.raises(ValueError, match="method must be"):
+        exact_share(W, 1, 1, 0, "magic")
+
+
+def test_transition_takes_fixed_and_fresh_dictionaries():
+    fresh = (20, lambda seed: random_dictionary(40, 20, seed))
+    shares = transition([fresh, (20, random_dictionary(40, 20, 0))], [0.1, 0.9], 4, 0)
+    assert shares.shape == (2, 2)
+    assert (shares[:, 0] == 1).all() and (shares[:, 1] == 0).all()
+
+
+def test_halfway_interpolates():
+    lines = [[1.0, 0.75, 0.25], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]
+    np.testing.assert_allclose(halfway([0.2, 0.4, 0.6], lines), [0.5, 0.0, 0.6])
+
+
+def test_capacity_grows_with_sparsity_and_is_at_least_the_dimensions():
+    counts = capacity(20, [1.0, 0.3, 0.1, 0.01], 2_000)
+    assert counts[0] == 20 and (np.diff(counts) > 0).all()
+    most = counts[2]
+    assert 0.1 * most / 20 <= donoho_tanner(20 / most)
+    assert 0.1 * (most + 1) / 20 > donoho_tanner(20 / (most + 1))

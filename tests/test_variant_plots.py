@@ -1,0 +1,70 @@
+"""Figures of the variants: what is drawn is what was given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from common import variant_plots
+
+pytestmark = pytest.mark.usefixtures("drawing")
+
+
+def test_stacked_bars_end_at_the_sums_of_either_sign(generator):
+    W = torch.randn(3, 6, generator=generator)
+    _, ax = plt.subplots()
+    variant_plots.neuron_bars(W, [0, 1, 2], ax, "title")
+    ends = np.array([[bar.get_y(), bar.get_y() + bar.get_height()] for bar in ax.patches])
+    assert ends.max() == pytest.approx(W.clamp(min=0).sum(1).max().item(), abs=1e-5)
+    assert ends.min() == pytest.approx(W.clamp(max=0).sum(1).min().item(), abs=1e-5)
+    grid = variant_plots.neuron_grid([[W, W]], [[[0, 1, 2]] * 2], ["a", "b"], ["row"])
+    assert len(grid.axes) == 2
+
+
+def test_neighbours_of_an_octahedron():
+    """Every feature has the four at right angles; the opposite one and a dead one are none."""
+    W = np.hstack([np.eye(3), -np.eye(3), np.zeros((3, 1))])
+    pairs = variant_plots.neighbours(W)
+    assert len(pairs) == 12
+    assert not {(0, 3), (1, 4), (2, 5)} & set(pairs)
+    assert all(6 not in pair for pair in pairs)
+    assert variant_plots.neighbours(np.zeros((3, 2))) == []
+
+
+def test_the_axis_of_symmetry_is_turned_upright(generator):
+    """A prism stretched along a random direction; turning changes no scalar product."""
+    W = np.array([[1, -1, 0.5, -0.5], [0.5, 0.5, -1, -1], [2, 2, 2, -2.0]])
+    Q = torch.linalg.qr(torch.randn(3, 3, generator=generator, dtype=torch.float64)).Q.numpy()
+    turned = variant_plots.upright(Q @ W, np.ones(4, bool))
+    assert np.allclose(turned.T @ turned, W.T @ W)
+    assert np.abs(turned[2]).min() > 1.2
+
+
+def test_figures_hold_for_any_model():
+    for W in (torch.zeros(3, 4), torch.eye(3), torch.ones(3, 5)):
+        ax = plt.figure().add_subplot(projection="3d")
+        assert variant_plots.features_in_3d(W, ax, "title") is ax.figure
+    fig = variant_plots.windmills([torch.eye(2), torch.zeros(2, 3)], ["a", "b"])
+    assert len(fig.axes) == 2
+    fig = variant_plots.response_matrices(torch.zeros(2, 4, 4), ["a", "b"])
+    assert [ax.get_title() for ax in fig.axes[:2]] == ["a", "b"]
+
+
+def test_stability_chart_and_grid():
+    density = torch.logspace(0, -2, 5)
+    stable = torch.tensor([[True] * 5, [False] * 5])
+    _, ax = plt.subplots()
+    variant_plots.stability_chart(density, [2, 3], stable, {(2, 0.1): True, (3, 0.1): False}, ax)
+    assert [line.get_marker() for line in ax.lines] == ["o", "x"]
+    (mesh,) = ax.collections
+    assert np.array_equal(mesh.get_array().reshape(2, 5), stable.double().numpy())
+    G, b = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4)
+    fig = variant_plots.gram_grid(G, b, ["a", "b", "c"], ["one", "two"], "label")
+    assert [ax.get_title() for ax in fig.axes[:6]] == ["a", "b", "c", "", "", ""]
+
+
+def test_band_shows_median_and_range():
+    _, ax = plt.subplots()
+    variant_plots.band([1, 2], torch.tensor([[1.0, 2, 6], [3, 4, 5]]), ax, "red", "name")
+    assert ax.lines[0].get_ydata().tolist() == [2, 4]
+    assert ax.collections[0].get_paths()[0].get_extents().ymax == 6
