@@ -15,12 +15,15 @@ BUILD := build/quick
 PDF := build/quick/FINDINGS.pdf
 RUN := $(PY) -m common.execution --quick
 TEX_SEARCH := build/quick:
+# Small experiments may lack a result that the text names: FINDINGS.tex then prints a dash.
+ALLOW_GAPS := printf '\\renewcommand{\\missing}[1]{--}\n' >build/quick/quick.tex
 LEDGER :=
 else
 BUILD := build
 PDF := FINDINGS.pdf
 RUN := $(PY) -m common.execution
 TEX_SEARCH :=
+ALLOW_GAPS := :
 # README.md repeats the claims of all notebooks.
 LEDGER := build/stamps/ledger.done
 endif
@@ -90,6 +93,7 @@ $(PAGES): build/html/%.html: %.ipynb | $(VENV)
 $(PDF): FINDINGS.tex $(STAMPS) | tex
 	@rm -rf $(BUILD)/latex
 	@mkdir -p $(BUILD)/latex
+	@$(ALLOW_GAPS)
 	@SOURCE_DATE_EPOCH=1767225600 FORCE_SOURCE_DATE=1 TEXINPUTS="$(TEX_SEARCH)$$TEXINPUTS" \
 	latexmk -norc -pdf -interaction=nonstopmode -halt-on-error -file-line-error \
 	  -outdir=$(BUILD)/latex FINDINGS.tex >$(BUILD)/latex/latexmk.txt 2>&1 </dev/null || { \
