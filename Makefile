@@ -17,23 +17,30 @@ RUN := $(PY) -m common.execution --quick
 TEX_SEARCH := build/quick:
 # Small experiments may lack a result that the text names: FINDINGS.tex then prints a dash.
 ALLOW_GAPS := printf '\\renewcommand{\\missing}[1]{--}\n' >build/quick/quick.tex
-LEDGER :=
+README :=
 else
 BUILD := build
 PDF := FINDINGS.pdf
 RUN := $(PY) -m common.execution
 TEX_SEARCH :=
 ALLOW_GAPS := :
-# README.md repeats the claims of all notebooks.
-LEDGER := build/stamps/ledger.done
+# README.md repeats claims and numbers of all notebooks.
+README := build/stamps/readme.done
 endif
 
 NOTEBOOKS := $(wildcard 0*_*/*.ipynb)
 SECTIONS := $(patsubst %/,%,$(sort $(dir $(NOTEBOOKS))))
 STAMPS := $(NOTEBOOKS:%.ipynb=$(BUILD)/stamps/%.done)
 PAGES := $(NOTEBOOKS:%.ipynb=build/html/%.html)
+# Takes long, so it has a target of its own and no other runs it. The paper and README.md use
+# what it left under results/ when it last ran.
+ROBUSTNESS := $(filter %/robustness.done,$(STAMPS))
+ROBUSTNESS_RESULTS := $(wildcard $(foreach type,tex json,\
+  0*_*/results/robustness.$(type) $(BUILD)/0*_*/results/robustness.$(type)))
+FIGURES := $(filter-out $(ROBUSTNESS),$(STAMPS))
 
-.PHONY: help figures findings.pdf test lab html bench clean tex $(SECTIONS) $(SECTIONS:%=%/)
+.PHONY: help figures findings.pdf robustness reproduce test lab html bench clean tex
+.PHONY: $(SECTIONS) $(SECTIONS:%=%/)
 # Committed: never deleted, whatever becomes of its recipe.
 .PRECIOUS: FINDINGS.pdf
 
@@ -42,10 +49,16 @@ help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  %-34s %s\n", $$1, $$2 }' Makefile
 	@for s in $(SECTIONS); do printf '  %-34s %s\n' $$s "the notebooks of this section"; done
 
-figures: $(STAMPS) $(LEDGER) ## run every notebook that is out of date: figures and results
+figures: $(FIGURES) $(README) ## run every notebook that is out of date: figures and results
 
-findings.pdf: $(PDF) $(LEDGER) ## the same, then FINDINGS.pdf
+findings.pdf: $(PDF) $(README) ## the same, then FINDINGS.pdf
 	@echo "$(PDF) is up to date"
+
+robustness: $(ROBUSTNESS) ## every claim over seeds, batch sizes, learning rates, initial scales: about 15 minutes
+	@$(if $(README),$(PY) -m common.readme)
+
+reproduce: $(VENV) ## two builds from clean: every committed file is compared byte for byte
+	@$(PY) -m common.reproduce
 
 test: $(VENV) ## linter and whole test suite, notebooks in quick mode included
 	$(PY) -m ruff check .
@@ -73,13 +86,13 @@ $(STAMPS): $(BUILD)/stamps/%.done: %.ipynb requirements.txt | $(VENV)
 
 -include $(STAMPS:.done=.d)
 
-build/stamps/ledger.done: $(STAMPS) common/ledger.py
-	@$(PY) -m common.ledger
+build/stamps/readme.done: $(FIGURES) $(ROBUSTNESS_RESULTS) README.md common/readme.py
+	@$(PY) -m common.readme
 	@touch $@
 
 # Each section is a target, also with the slash that a shell's completion adds.
 define section
-$(1): $$(filter $(BUILD)/stamps/$(1)/%,$$(STAMPS))
+$(1): $$(filter $(BUILD)/stamps/$(1)/%,$$(FIGURES))
 $(1)/: $(1)
 endef
 $(foreach s,$(SECTIONS),$(eval $(call section,$(s))))
@@ -90,11 +103,12 @@ $(PAGES): build/html/%.html: %.ipynb | $(VENV)
 # --- the paper -----------------------------------------------------------------------------------
 
 # The two variables take today's date out of the file: same input, same bytes.
-$(PDF): FINDINGS.tex $(STAMPS) | tex
+$(PDF): FINDINGS.tex common/parameters.py $(FIGURES) $(ROBUSTNESS_RESULTS) | tex
 	@rm -rf $(BUILD)/latex
 	@mkdir -p $(BUILD)/latex
 	@$(ALLOW_GAPS)
-	@SOURCE_DATE_EPOCH=1767225600 FORCE_SOURCE_DATE=1 TEXINPUTS="$(TEX_SEARCH)$$TEXINPUTS" \
+	@$(PY) -m common.parameters >$(BUILD)/latex/parameters.tex
+	@SOURCE_DATE_EPOCH=1767225600 FORCE_SOURCE_DATE=1 TEXINPUTS="$(BUILD)/latex:$(TEX_SEARCH)$$TEXINPUTS" \
 	latexmk -norc -pdf -interaction=nonstopmode -halt-on-error -file-line-error \
 	  -outdir=$(BUILD)/latex FINDINGS.tex >$(BUILD)/latex/latexmk.txt 2>&1 </dev/null || { \
 	  echo "LaTeX could not compile FINDINGS.tex:"; echo; \
@@ -102,11 +116,16 @@ $(PDF): FINDINGS.tex $(STAMPS) | tex
 	  echo "The whole log is $(BUILD)/latex/FINDINGS.log"; exit 1; } >&2
 	@mv -f $(BUILD)/latex/FINDINGS.pdf $@
 
+# `make robustness findings.pdf`: the paper waits.
+ifneq ($(filter robustness,$(MAKECMDGOALS)),)
+$(PDF) $(README): $(ROBUSTNESS)
+endif
+
 # --- set-up --------------------------------------------------------------------------------------
 
 # Without TeX there is no PDF: that is found out before anything is downloaded or computed. Waiting
 # for it also keeps two apt-get from running at once under -j.
-ifneq ($(filter findings.pdf $(PDF),$(MAKECMDGOALS)),)
+ifneq ($(filter findings.pdf $(PDF) reproduce,$(MAKECMDGOALS)),)
 $(VENV): | tex
 endif
 

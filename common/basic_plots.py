@@ -12,8 +12,10 @@ from common.plotting import (
     SUPERPOSITION,
     UNSHOWN,
     array,
+    cell_edges,
     gram_with_bias,
     norm_bars,
+    range_band,
     signed_colorbar,
     superposition_colorbar,
 )
@@ -31,10 +33,11 @@ def grams_and_norms(W, b, titles, size=1.5):
     fig, axes = plt.subplots(2, columns, figsize=(size * columns, 2.1 * size), squeeze=False)
     fig.get_layout_engine().set(w_pad=0.03, wspace=0.02)
     G, norms = geometry.gram(W), geometry.feature_norms(W)
+    step = 5 if n <= MANY else 20
     for k, title in enumerate(titles):
         gram_with_bias(G[k], b[k], axes[0, k], title, numbers=False)
         norm_bars(norms[k], geometry.superposition(W[k]), axes[1, k])
-        shown = [1, *range(5, n + 1, 5)] if n <= MANY and k == 0 else []
+        shown = [1, *range(step, n + 1, step)] if k == 0 else []
         axes[1, k].set(xlim=(0, 1.35), xticks=[0, 1], yticks=shown, ylim=(n + 0.5, 0.5), xlabel="")
     axes[0, 0].set(xlabel="input", ylabel="output")
     axes[1, 0].set(xlabel="norm", ylabel="feature")
@@ -51,18 +54,12 @@ def feature_map(density, norms, superposition, ax):
     norms, superposition = array(norms).T, array(superposition).T
     colors = plt.get_cmap(SUPERPOSITION)(0.85 * np.clip(superposition, 0, 1))
     colors[norms < geometry.REPRESENTED_NORM] = to_rgba(UNSHOWN)
-    edges = _edges(np.log10(array(density)))
+    edges = cell_edges(density, log=True)
     rows = np.arange(len(norms) + 1) + 0.5
-    ax.pcolormesh(10**edges, rows, colors, rasterized=True)
-    ax.set(xscale="log", xlim=10 ** edges[[0, -1]], ylim=rows[[-1, 0]], ylabel="feature")
+    ax.pcolormesh(edges, rows, colors, rasterized=True)
+    ax.set(xscale="log", xlim=edges[[0, -1]], ylim=rows[[-1, 0]], ylabel="feature")
     ax.set_yticks([1, *range(5, len(norms) + 1, 5)])
     return ax.figure
-
-
-def _edges(centres):
-    """Borders [D + 1] of cells around centres [D]."""
-    middle = (centres[1:] + centres[:-1]) / 2
-    return np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
 
 
 def count_curve(density, counts, ax, color, label, best=None):
@@ -70,13 +67,25 @@ def count_curve(density, counts, ax, color, label, best=None):
 
     counts [D, restarts]; best [D]: the count of the model with the lowest loss, as dots.
     """
-    counts = array(counts)
-    ax.fill_between(density, counts.min(1), counts.max(1), color=color, alpha=0.2, lw=0)
-    ax.plot(density, counts.mean(1), color=color, label=label)
+    range_band(density, array(counts), ax, color, label, middle=np.mean)
     if best is not None:
         ax.plot(density, array(best), "o", color=color, ms=3.5)
     ax.set(xscale="log")
     ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    return ax.figure
+
+
+def published_counts(density, counts, ax, marker, label, bounds=()):
+    """Published counts [D] as hollow markers; an arrow up from those at `bounds`: at least so many.
+
+    bounds : positions of lower bounds among the counts.
+    """
+    ax.plot(density, array(counts), marker, mfc="none", color="0.3", ms=5, label=label)
+    for k in bounds:
+        ax.annotate(
+            "", (density[k], 1.18 * counts[k]), (density[k], counts[k]),
+            arrowprops={"arrowstyle": "->", "color": "0.3", "shrinkA": 3, "lw": 0.9},
+        )  # fmt: skip
     return ax.figure
 
 
@@ -90,18 +99,4 @@ def shares_of_dimensions(density, shares, ax):
     ax.plot(np.repeat(array(density), shares.shape[1]), shares.ravel(), "o", ms=2.6, alpha=0.5,
             color="0.2", mew=0)  # fmt: skip
     ax.set(xscale="log", ylim=(0, 1.08), ylabel="dimensionality")
-    return ax.figure
-
-
-def landscape(axis, values, ax, title):
-    """Loss [len(axis), len(axis)] over the weights (w_1, w_2) of two features in one dimension.
-
-    Dark is low; the colour follows the square root of the height above the lowest point.
-    """
-    values = array(values)
-    height = np.sqrt((values - values.min()) / np.ptp(values))
-    ax.contourf(axis, axis, height, levels=np.linspace(0, 1, 16), cmap="mako")
-    ax.axhline(0, color="white", lw=0.4, alpha=0.6)
-    ax.axvline(0, color="white", lw=0.4, alpha=0.6)
-    ax.set(aspect="equal", xticks=[-1, 0, 1], yticks=[-1, 0, 1], xlabel="$w_1$", title=title)
     return ax.figure

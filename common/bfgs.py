@@ -30,6 +30,19 @@ class Minima:
             getattr(self, name)[index] = getattr(other, name)
 
 
+def with_gradient(loss):
+    """What `minimise_batch` minimises, from a differentiable loss(x [M, d], index [M]) -> [M]."""
+
+    def function(x, index):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            value = loss(x, index)
+            (gradient,) = torch.autograd.grad(value.sum(), x)
+        return value.detach(), gradient
+
+    return function
+
+
 def minimise_batch(function, x, units, *, tolerance, rounds):
     """Minimise N problems of d variables from x [N, d].
 

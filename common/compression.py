@@ -2,18 +2,13 @@
 
 from dataclasses import dataclass
 
-import matplotlib.pyplot as plt
-import numpy as np
 import torch
-from matplotlib.colors import ListedColormap
 
 from common import geometry
-from common.plotting import array
 from common.restarts import train_restarts
 from common.theory import linear_optimum
 
 FATES = ("orthogonal", "in superposition", "suppressed")
-FATE_COLORS = ListedColormap(["#33508c", "#c8553d", "0.82"])  # as in the phase diagrams
 
 
 @dataclass
@@ -91,44 +86,3 @@ def train_map(density, importance, *, restarts, recipe, seed=0):
         best.append(runs.best()[0])
         losses.append(runs.loss.min(1).values)
     return CompressionMap(hidden, density, importance, best, torch.stack(losses))
-
-
-def show(found, values, ax, title):
-    """Values [n, D] as a map: hidden dimensions to the right, density downwards from 1."""
-    mesh = ax.pcolormesh(*_edges(found), array(values).T, cmap="rocket_r", vmin=0, vmax=1,
-                         rasterized=True)  # fmt: skip
-    _finish(found, ax, title)
-    return mesh
-
-
-def show_phases(found, ax, title):
-    """The fate of most features as colour; onset of superposition (solid), all stored (dotted)."""
-    most = torch.stack(list(found.fates().values())).argmax(0)
-    ax.pcolormesh(*_edges(found), array(most).T, cmap=FATE_COLORS, vmin=-0.5, vmax=2.5,
-                  rasterized=True)  # fmt: skip
-    for line, style in ((found.onset(), "-"), (found.all_stored(), ":")):
-        ax.plot(found.hidden, array(line), style, color="black", lw=1.3)
-    _finish(found, ax, title)
-
-
-def phase_legend(fig):
-    """The colours and lines of `show_phases`, below the figure."""
-    handles = [plt.Rectangle((0, 0), 1, 1, color=FATE_COLORS(k)) for k in range(len(FATES))]
-    handles += [plt.Line2D([], [], color="black", ls=style) for style in ("-", ":")]
-    labels = [f"most {fate}" for fate in FATES] + ["first superposition", "all stored"]
-    fig.legend(handles, labels, loc="outside lower center", ncols=3)
-
-
-def _edges(found):
-    """Borders of the cells: hidden dimensions [n + 1] and densities [D + 1]."""
-    log = np.log10(array(found.density))
-    middle = (log[1:] + log[:-1]) / 2
-    ends = 2 * log[0] - middle[0], 2 * log[-1] - middle[-1]
-    return np.arange(len(found.hidden) + 1) + 0.5, 10 ** np.array([ends[0], *middle, ends[1]])
-
-
-def _finish(found, ax, title):
-    across, down = _edges(found)
-    ax.set(yscale="log", xlim=across[[0, -1]], ylim=down[[-1, 0]], title=title)
-    step = max(1, found.n // 4)
-    ax.set_xticks([1, *range(step, found.n + 1, step)] if step > 1 else found.hidden)

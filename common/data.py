@@ -64,7 +64,7 @@ class SparseFeatures:
         first = self._first_active(batch, generator) if self.skip_empty else None
         value = None if first is None else u.gather(1, first)
         slope = (-1 / self.density).to(torch.float32)[:, None, None]
-        x = torch.addcmul(torch.ones((), device=self.device), u, slope, out=out).relu_()
+        x = torch.mul(u, slope, out=out).add_(1).relu_()
         if first is not None:
             feature = torch.arange(self.n_features, device=self.device)[None, :, None]
             x.mul_(feature > first).scatter_(1, first, value)
@@ -98,3 +98,8 @@ def importance_decay(n_features, factor):
     n_features = check_count(n_features, "n_features")
     check_positive(factor, "the decay factor")
     return float(factor) ** torch.arange(n_features, dtype=torch.float64)
+
+
+def feature_variance(density):
+    """Variance p/3 - p^2/4 [...] of a feature of density p [...]: E x^2 = p/3, E x = p/2."""
+    return density / 3 - density**2 / 4

@@ -10,6 +10,7 @@ import torch
 
 from common.checks import check_count, check_density, check_positive
 from common.data import SparseFeatures
+from common.training import Recipe, descend
 
 BATCH = 128  # inputs a step and network
 RATE = 5e-3  # first learning rate
@@ -46,7 +47,7 @@ def train_decoder(W, density, *, width, steps, seed):
         empty = answer(torch.zeros(stack, 1, m)).square().sum()
         return share * error + (1 - share) * empty
 
-    _descend(weights, loss, steps, seed + 1)
+    descend(weights, loss, _recipe(steps), seed=seed + 1)
 
     def decode(h):
         with torch.no_grad():
@@ -85,9 +86,15 @@ def train_autoencoder(h, count, *, steps, seed, penalty=None, top=None):
         error = (z @ unit - batch).square().sum((0, 2)).mean()
         return error / 2 + (penalty * z.sum((0, 2)).mean() if penalty else 0)
 
-    _descend(weights, loss, steps, seed + 1)
+    descend(weights, loss, _recipe(steps), seed=seed + 1)
     unit = (D / D.norm(dim=2, keepdim=True)).detach()
     return unit.transpose(1, 2).double().numpy()
+
+
+def _recipe(steps):
+    return Recipe(
+        steps=steps, batch=BATCH, learning_rate=RATE, weight_decay=0, cosine=True, skip_empty=True
+    )
 
 
 def _layers(stack, inputs, outputs, seed):
@@ -96,15 +103,3 @@ def _layers(stack, inputs, outputs, seed):
     scale = math.sqrt(2 / inputs)
     draws = [scale * torch.randn(inputs, outputs, generator=generator) for _ in range(stack)]
     return torch.stack(draws)
-
-
-def _descend(weights, loss, steps, seed):
-    """Adam on loss(generator), from RATE to 0 along half a cosine."""
-    generator = torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(weights, lr=RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, check_count(steps, "steps"))
-    for _ in range(steps):
-        optimiser.zero_grad(set_to_none=True)
-        loss(generator).backward()
-        optimiser.step()
-        schedule.step()

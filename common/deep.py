@@ -7,14 +7,13 @@ about the geometry of features carries over; only what reads them is more powerf
 """
 
 import torch
-from tqdm import tqdm
 
 from common.checks import check_count, check_importance
-from common.model import xavier_scale
-from common.training import FAST
+from common.model import Stack, xavier_scale
+from common.training import FAST, descend
 
 
-class DeepModel(torch.nn.Module):
+class DeepModel(Stack):
     """A stack of independent deep models.
 
     W [instances, m, n], V [instances, k, m], c [instances, k], U [instances, n, k],
@@ -34,16 +33,6 @@ class DeepModel(torch.nn.Module):
         self.c = torch.nn.Parameter(torch.zeros(instances, k))
         self.b = torch.nn.Parameter(torch.zeros(instances, n))
 
-    @property
-    def instances(self):
-        """Number of stacked models."""
-        return self.W.shape[0]
-
-    @property
-    def n_features(self):
-        """Number of features n."""
-        return self.W.shape[2]
-
     def decode(self, h):
         """Outputs x' [instances, batch, n] from hidden vectors h [instances, batch, m]."""
         a = torch.relu(h @ self.V.transpose(1, 2) + self.c[:, None])
@@ -62,19 +51,12 @@ def train_deep(model, data, importance=None, *, recipe=FAST, seed=0, progress=No
     data = data.stacked(model.instances)
     importance = check_importance(importance, (model.instances,), model.n_features).to(model.W)
     share = data.sampled_share.to(model.W)
-    generator = torch.Generator(device=data.device).manual_seed(seed)
-    optimiser = torch.optim.AdamW(
-        model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
-    )
     empty = torch.zeros(1, 1, model.n_features)
-    for step in tqdm(range(recipe.steps), desc=progress, disable=progress is None):
+
+    def losses(generator):
         x = data.sample(recipe.batch, generator)
-        loss = ((model(x) - x) ** 2).mean(1)
-        loss = share[:, None] * loss + (1 - share)[:, None] * (model(empty) ** 2)[:, 0]
-        loss = (importance * loss).sum(-1)
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.rate(step)
-        optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()
-        optimiser.step()
-    return loss.detach().double()
+        seen = ((model(x) - x) ** 2).mean(1)
+        unseen = (model(empty) ** 2)[:, 0]
+        return (importance * (share[:, None] * seen + (1 - share)[:, None] * unseen)).sum(-1)
+
+    return descend(model.parameters(), losses, recipe, seed=seed, progress=progress).double()

@@ -24,6 +24,7 @@ from common.checks import (
     check_finite,
     check_importance,
 )
+from common.data import feature_variance
 from common.problem import Problem, neighbours, starts
 
 CUBE_FEATURES = 5  # up to here the sum over 3^n terms is faster than the series
@@ -107,11 +108,10 @@ def _own_first(A):
 
 
 def _linear_rows(A, b, p):
-    """Loss of each output of a linear model, from the means p/2 and variances p/3 - p^2/4."""
-    mean, variance = p / 2, p / 3 - p**2 / 4
+    """Loss of each output of a linear model, from the means p/2 and the variances of features."""
     deviation = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device) - A
-    bias = (deviation * mean[..., None, :]).sum(-1) - b
-    return (deviation**2 * variance[..., None, :]).sum(-1) + bias**2
+    bias = (deviation * (p / 2)[..., None, :]).sum(-1) - b
+    return (deviation**2 * feature_variance(p)[..., None, :]).sum(-1) + bias**2
 
 
 @dataclass

@@ -56,7 +56,7 @@ def run(root: Path, path: Path, quick: bool = False) -> None:
     shutil.rmtree(job.staging, ignore_errors=True)
     job.staging.mkdir(parents=True)
     # The file system's own clock: whatever is edited from now on is newer than this run.
-    started = job.staging.stat().st_mtime_ns
+    started, clock = job.staging.stat().st_mtime_ns, time.monotonic()
     source = job.source.read_bytes()
     original = _parse(job, source)
     nb = _execute(job, _quick_parameters(job, original) if quick else None)
@@ -72,7 +72,7 @@ def run(root: Path, path: Path, quick: bool = False) -> None:
     with _signals_held_back():
         job.stamp.unlink(missing_ok=True)
         publish(job, started)
-        write_stamp(job, dependencies, started)
+        write_stamp(job, dependencies, started, time.monotonic() - clock)
 
 
 def _parse(job: Job, source: bytes) -> dict:

@@ -23,7 +23,9 @@ import math
 
 import torch
 
-FIRST_BLOCK = 64  # harmonics of the first block
+from common.data import feature_variance
+
+FIRST_BLOCK = 48  # harmonics of the first block
 MOST = 2**14  # harmonics after which a row ends whatever its accuracy
 CACHE = 2**16  # complex numbers handled at a time: a chunk stays in the processor's cache
 NEGLIGIBLE = 1e-4  # coefficients below this do not make a feature live, see row_loss
@@ -74,7 +76,7 @@ def _few_active_weights(p):
 def _moments(c, t, p):
     """E z, E z^2 and E x_0 z."""
     mean = t + (c * p).sum(-1) / 2
-    variance = p / 3 - p**2 / 4
+    variance = feature_variance(p)
     second = mean**2 + (c**2 * variance).sum(-1)
     own = p[..., 0] / 2 * mean + c[..., 0] * variance[..., 0]
     return mean, second, own
@@ -90,7 +92,7 @@ class _Few:
     def __init__(self, c, t, p, live, none, one):
         dead = torch.where(live, 0, c)
         self.t = t + (dead * p).sum(-1) / 2
-        self.spread = (dead**2 * (p / 3 - p**2 / 4)).sum(-1)
+        self.spread = (dead**2 * feature_variance(p)).sum(-1)
         self.c, self.none, self.one = c, none, one
         column = self.t[..., None]
         # Moments of z and x_0 z over these inputs.
@@ -195,48 +197,66 @@ def _harmonics(first, count, c, t, p, live, none, one, period, derivatives):
     w2 = 4 * period[:, None] / (math.pi * k) ** 2  # of Re E x_0 e^{isz}
     w3 = -4 * period[:, None] ** 2 / (math.pi * k) ** 3  # of Im E e^{isz}
     h = c[:, :, None] * s[:, None]
-    phi, psi = _phi_psi(h)
-    p, one, live = p[:, :, None], one[:, :, None], live[:, :, None]
-    factor = torch.add(1 - p, p * phi)
-    factor = torch.where(factor == 0, 1e-300, factor)  # so that it can be divided out again
+    phi_real, phi_imag, psi = _phi_psi(h)
+    # The part with at most one active live feature is not of the series: its sum over j of
+    # one_j phi_j, before p_j phi_j takes the place of phi_j.
+    alone = torch.complex(*(_weighted_sum(one, part) for part in (phi_real, phi_imag)))
+    column = p[:, :, None]
+    # The smallest number, so that a factor of 0 can be divided out again.
+    factor = torch.complex(phi_real.mul_(column).add_(1 - column + 1e-300), phi_imag.mul_(column))
     phase = torch.polar(torch.ones_like(s), s * t[:, None])
     others = phase * factor[:, 1:].prod(1)
     every = others * factor[:, 0]
-    own = p[:, 0] * psi[:, 0] * others
-    # The parts with at most one active live feature are not of the series.
-    idle = phase * torch.where(live, 1, factor).prod(1)
-    alone = idle[:, None] * one
-    few = idle * none[:, None] + (alone * phi).sum(1)
-    few_own = psi[:, 0] * alone[:, 0]
-    value = (w3 * (every - few).imag + w2 * (own - few_own).real).sum(1)
+    own = p[:, :1] * psi[:, 0] * others
+    idle = phase if live.all() else phase * torch.where(live[:, :, None], 1, factor).prod(1)
+    many = every - idle * (none[:, None] + alone)
+    many_own = own - idle * one[:, :1] * psi[:, 0]
+    value = (w3 * many.imag + w2 * many_own.real).sum(1)
     if not derivatives:
         return (value,)
 
-    grad_t = (s * (w3 * (every - few).real - w2 * (own - few_own).imag)).sum(1)
-    # phi'(h) = i psi(h): each derivative is Re of psi_j times what stands beside phi_j.
-    ratio = p / factor
-    beside = (s * w3)[:, None] * (torch.where(live, every[:, None], (every - few)[:, None]) * ratio)
-    beside -= (s * w3)[:, None] * alone
-    many_own = torch.where(live, own[:, None], (own - few_own)[:, None])
-    beside[:, 1:] += 1j * (s * w2)[:, None] * (many_own * ratio)[:, 1:]
-    grad_c = (psi.real * beside.real - psi.imag * beside.imag).sum(-1)
+    w2, w3 = s * w2, s * w3
+    grad_t = (w3 * many.real - w2 * many_own.imag).sum(1)
+    # phi'(h) = i psi(h), so each derivative is Re of psi_j times what stands beside phi_j: the
+    # products without their factor j, and for a live feature the part where it is active alone.
+    whole, rest, only = w3 * every + 1j * w2 * own, w3 * many + 1j * w2 * many_own, w3 * idle
+    ratio = psi / factor
+    beside = torch.where(live, *_real_sums(ratio, whole, rest))
+    beside[:, 0] = _real_sums(ratio[:, :1], w3 * every)[0][:, 0]
+    grad_c = p * beside - one * _real_sums(psi, only)[0]
     # The own feature stands in psi(c_0 s) as well, with psi' = i chi2, chi2 = E u^2 e^{ihu}.
     chi2 = _chi2(h[:, 0], psi[:, 0])
-    own_beside = p[:, 0] * others - alone[:, 0]
-    grad_c[:, 0] -= (s * w2 * (chi2 * own_beside).imag).sum(-1)
+    own_beside = p[:, :1] * others - one[:, :1] * idle
+    grad_c[:, 0] -= (w2 * (chi2 * own_beside).imag).sum(-1)
     return value, grad_t, grad_c
 
 
+def _weighted_sum(weights, values):
+    """Sum [R, K] over j of weights [R, n] times values [R, n, K]."""
+    return torch.bmm(weights[:, None], values)[:, 0]
+
+
+def _real_sums(values, *vectors):
+    """Re of the sums over k of complex values [R, n, K] times each of the vectors [R, K]."""
+    pairs = torch.view_as_real(values).flatten(2)
+    against = torch.stack(
+        [torch.view_as_real(v.conj().resolve_conj()).flatten(1) for v in vectors], 2
+    )
+    return torch.bmm(pairs, against).unbind(2)
+
+
 def _phi_psi(h):
-    """E e^{ihu} and E u e^{ihu}, from the centred integrals over [-1/2, 1/2]."""
-    half = h / 2
+    """E e^{ihu} as real and imaginary part, and E u e^{ihu}.
+
+    From the centred integrals over [-1/2, 1/2] of cos(hv) and v sin(hv).
+    """
+    half = h / 2 + 1e-300  # never 0
     sin, cos = torch.sin(half), torch.cos(half)
-    tiny = h.abs() < 1e-4
-    safe = torch.where(tiny, 1, h)
-    even = torch.where(tiny, 1 - h**2 / 24, 2 * sin / safe)
-    odd = torch.where(tiny, h / 12, (even - cos) / safe)
-    turn = torch.complex(cos, sin)
-    return turn * even, turn * torch.complex(even / 2, odd)
+    even = sin / half
+    odd = torch.where(half.abs() < 5e-5, half / 6, (even - cos).div_(2 * half))
+    real, imaginary = cos * even, sin * even
+    psi = torch.complex(real / 2 - sin * odd, imaginary / 2 + cos * odd)
+    return real, imaginary, psi
 
 
 def _chi2(h, psi):

@@ -6,7 +6,8 @@ the linear minimum is W = (0, 1) with b = (p/2, 0). For r < 1 the features swap 
 
 import torch
 
-from common.bfgs import minimise_batch
+from common.bfgs import minimise_batch, with_gradient
+from common.data import feature_variance
 from common.exact import population_loss
 from common.phases import importances
 
@@ -25,7 +26,7 @@ def interference_cost(density):
     with s2 = p/3 - p^2/4 and S = 1 - p. The derivative is quadratic in beta.
     """
     p = torch.as_tensor(density, dtype=torch.float64)
-    variance, S = p / 3 - p**2 / 4, 1 - p
+    variance, S = feature_variance(p), 1 - p
     quadratic, linear, constant = S * p, p / 2 + 2 * S**2, -(p**2) / 4
     root = (linear**2 - 4 * quadratic * constant).sqrt()
     beta = -2 * constant / (linear + root)
@@ -38,7 +39,7 @@ def linear_is_stable_from(density):
     The first output gains s2 a^2 from a weak first weight, the second one loses r Q a^2.
     """
     p = torch.as_tensor(density, dtype=torch.float64)
-    return (p / 3 - p**2 / 4) / interference_cost(p)
+    return feature_variance(p) / interference_cost(p)
 
 
 def linear_is_stable_above(relative_importance, halvings=60):
@@ -77,9 +78,8 @@ def boundary(weights, relative_importance, halvings=20):
     low, high, first = torch.full_like(r, 1e-2), torch.ones_like(r), torch.zeros_like(r)
     for _ in range(halvings):
         middle = (low + high) / 2
-        linear = middle / 3 - middle**2 / 4
         best, index = landscape(weights, middle, r).min(0)
-        pays = best < linear
+        pays = best < feature_variance(middle)
         first = torch.where(pays, weights[index], first)
         low, high = torch.where(pays, middle, low), torch.where(pays, high, middle)
     return low, first
@@ -91,9 +91,9 @@ def cubic_coefficient(density, weight):
     Below 0 the transition there is first-order, above 0 continuous. From the landscape at a =
     `weight` and half of it, extrapolated to 0.
     """
-    linear = density / 3 - density**2 / 4
     a = torch.tensor([weight, weight / 2], dtype=torch.float64)
-    excess = landscape(a, density, linear_is_stable_from(density)) / linear - 1
+    loss = landscape(a, density, linear_is_stable_from(density))
+    excess = loss / feature_variance(density) - 1
     full, half = excess / a[:, None] ** 3
     return 2 * half - full
 
@@ -132,13 +132,10 @@ def least(x, models, density, relative_importance):
     importance = importances(relative_importance, 2)
     scale = density / 3 * importance.sum(-1)
 
+    @with_gradient
     def function(x, index):
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            loss = population_loss(*models(x, index), density[index], importance[index])
-            value = loss / scale[index]
-            (gradient,) = torch.autograd.grad(value.sum(), x)
-        return value.detach(), gradient
+        loss = population_loss(*models(x, index), density[index], importance[index])
+        return loss / scale[index]
 
     units = torch.ones_like(x)
     units[:, -2:] = density[:, None]

@@ -27,7 +27,26 @@ def authors_scale(n_features, n_hidden, instances):
     return math.sqrt(2 / (n_features * n_hidden + instances * n_hidden))
 
 
-class ToyModel(torch.nn.Module):
+class Stack(torch.nn.Module):
+    """A stack of models side by side, with feature directions W [instances, m, n] as columns."""
+
+    @property
+    def instances(self):
+        """Number of stacked models."""
+        return self.W.shape[0]
+
+    @property
+    def n_features(self):
+        """Number of features n."""
+        return self.W.shape[2]
+
+    @property
+    def n_hidden(self):
+        """Number of hidden dimensions m."""
+        return self.W.shape[1]
+
+
+class ToyModel(Stack):
     """A stack of independent toy models.
 
     W [instances, m, n] holds the feature directions as columns; b [instances, n] starts at 0
@@ -81,21 +100,6 @@ class ToyModel(torch.nn.Module):
         weights = {"W": W, "b": b} if W_out is None else {"W": W, "b": b, "W_out": W_out}
         model.load_state_dict(weights)
         return model
-
-    @property
-    def instances(self):
-        """Number of stacked models."""
-        return self.W.shape[0]
-
-    @property
-    def n_features(self):
-        """Number of features n."""
-        return self.W.shape[2]
-
-    @property
-    def n_hidden(self):
-        """Number of hidden dimensions m."""
-        return self.W.shape[1]
 
     @property
     def decoder(self):

@@ -5,6 +5,8 @@ are a basis the model cannot rotate away; without one any rotation of the hidden
 same model.
 """
 
+import math
+
 import torch
 
 from common.checks import check_count
@@ -48,6 +50,16 @@ def random_rotations(size, count, seed):
     shape = (check_count(count, "count"), check_count(size, "size"), size)
     Q, R = torch.linalg.qr(torch.randn(shape, generator=generator, dtype=torch.float64))
     return Q * torch.diagonal(R, dim1=-2, dim2=-1).sign()[:, None]  # makes the law uniform
+
+
+def rotations_by(size, degrees, count, seed):
+    """Rotations [count, size, size] of a plane drawn at random by an angle, float64."""
+    planes = random_rotations(size, count, seed)
+    angle = math.radians(degrees)
+    turn = torch.eye(size, dtype=torch.float64)
+    turn[[0, 1], [0, 1]] = math.cos(angle)
+    turn[0, 1], turn[1, 0] = -math.sin(angle), math.sin(angle)
+    return planes @ turn @ planes.transpose(1, 2)
 
 
 def sorted_neurons(W):

@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from common.phases import PHASES
-from common.plotting import array
+from common.plotting import array, cell_edges
 
 ABSENT, DEDICATED, SUPERPOSED = to_rgb("0.87"), to_rgb("#2f4fbf"), to_rgb("#d62a2a")
 # In the order of phases.PHASES: not represented, dedicated, superposed, others paired, joint, other
@@ -27,13 +27,6 @@ TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 PANEL = 2.75  # inches, side of one map
 KEY_POINTS = 64  # of the colour key, along each side
 EXCESS = 1e-6, 1e-1  # ends of the colour scale of excess losses
-
-
-def edges(values):
-    """Cell edges [N + 1] around centres [N] that are equal steps of the logarithm, N >= 2."""
-    log = np.log(array(values).astype(float))
-    middle = (log[1:] + log[:-1]) / 2
-    return np.exp(np.concatenate([[2 * log[0] - middle[0]], middle, [2 * log[-1] - middle[-1]]]))
 
 
 def panels(count, *, key=False, width=PANEL):
@@ -67,7 +60,7 @@ def map_axes(ax, density, relative_importance, title=None, ylabel=True):
 
 
 def _mesh(values, density, relative_importance, ax, **options):
-    x, y = edges(relative_importance), edges(density)
+    x, y = cell_edges(relative_importance, log=True), cell_edges(density, log=True)
     return ax.pcolormesh(x, y, values, rasterized=True, shading="flat", **options)
 
 
@@ -142,22 +135,6 @@ def excess_map(values, density, relative_importance, ax, title=None, ylabel=True
     mesh = _mesh(values, density, relative_importance, ax, cmap="viridis", norm=LogNorm(*EXCESS))
     map_axes(ax, density, relative_importance, title, ylabel)
     return mesh
-
-
-def basin(loss, first, second, ax, levels=18):
-    """Loss [len(second), len(first)] over the two weights, in equal steps of its logarithm.
-
-    Returns what a colour bar needs.
-    """
-    loss = array(loss)
-    steps = np.geomspace(loss.min() * 0.999, loss.max(), levels)
-    filled = ax.contourf(array(first), array(second), loss, steps, cmap="bone", norm=LogNorm())
-    filled.set_rasterized(True)
-    ax.contour(array(first), array(second), loss, steps, colors="white", linewidths=0.3, alpha=0.5)
-    ax.axhline(0, color="white", lw=0.5, alpha=0.6)
-    ax.axvline(0, color="white", lw=0.5, alpha=0.6)
-    ax.set(aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
-    return filled
 
 
 def mark(points, ax, marker, color, label):

@@ -14,7 +14,14 @@ from common import geometry
 from common.checks import check_count
 from common.exact import minimise
 from common.restarts import train_restarts
-from common.theory import DEDICATED, DROPPED, OTHERS_PAIRED, PAIRED, candidate_losses
+from common.theory import (
+    DEDICATED,
+    DROPPED,
+    OTHERS_PAIRED,
+    PAIRED,
+    candidate_losses,
+    linear_optimum,
+)
 
 # What a cell can be called; a map of phases holds positions in this list. All but the last are
 # named by the direction that W ignores: the extra feature; another one; the extra and another,
@@ -155,10 +162,11 @@ def theory_phase(density, relative_importance, n_hidden):
 
 
 def linear_loss(density, relative_importance):
-    """Loss [R, C] of the best linear model: the least important feature is left out."""
-    density, r = torch.as_tensor(density), torch.as_tensor(relative_importance)
-    variance = density / 3 - density**2 / 4
-    return variance[:, None] * r.clamp(max=1)[None]
+    """Loss [R, C] of the best linear model: the least important feature is left out.
+
+    A third feature, of importance 1, would be kept and change nothing.
+    """
+    return linear_optimum(density[:, None], importances(relative_importance, 2), 1)
 
 
 def beats_linear(loss, density, relative_importance):

@@ -1,4 +1,4 @@
-"""Every figure of the collection, one function a figure type, one style.
+"""The style of every figure, and the drawings that several notebooks share.
 
 Functions take arrays (or torch tensors) and optional axes, and return the figure. They compute
 nothing but positions and colours: numbers come from `geometry` and `exact`.
@@ -11,15 +11,13 @@ paper; superposition from dark (0) to yellow (1 or more), as in the paper.
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
-from matplotlib.colors import ListedColormap, Normalize, to_rgba
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.colors import ListedColormap, Normalize, PowerNorm, to_rgba
 
 from common import geometry
 
 LIMIT = 1.35  # half-width of the drawings of a two-dimensional hidden space
 NORM_LIMIT = 1.3  # end of the axes that show norms
 SHORTEST = 0.05  # below this norm a feature has no meaningful direction
-SHORTEST_CURVE = 0.2  # nor one worth following in time below this
 FEW = 8  # up to here features are numbered and entries written into a matrix
 MANY = 20  # beyond this, no gaps between cells or bars
 SIGNED = "RdBu_r"  # diverging, colour-blind safe; red positive as in the paper
@@ -28,6 +26,7 @@ GREY = "0.55"
 UNSHOWN = "0.85"  # in place of a colour that would mean nothing
 BY_IMPORTANCE = "feature, from most to least important"
 AUTHORS_COLOR, FAST_COLOR = sns.color_palette("deep", 2)  # of runs by the two recipes
+CONTOURS = 19  # of a loss over two weights
 
 STYLE = {
     "figure.dpi": 110,
@@ -62,6 +61,39 @@ def feature_colors(n_features):
 def array(values):
     """`values` as a numpy array, from a tensor (detached) or anything numpy takes."""
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+def cell_edges(centres, log=False):
+    """Borders [N + 1] of the cells around centres [N], N >= 2; `log`: half-way in the logarithm."""
+    centres = np.log(array(centres)) if log else array(centres).astype(float)
+    middle = (centres[1:] + centres[:-1]) / 2
+    edges = np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
+    return np.exp(edges) if log else edges
+
+
+def range_band(x, values, ax, color, label, middle=np.median, **style):
+    """`middle` of values [points, runs] over x as a line, least to most as a band."""
+    values = array(values)
+    ax.fill_between(x, values.min(1), values.max(1), color=color, alpha=0.2, lw=0)
+    ax.plot(x, middle(values, axis=1), color=color, label=label, **style)
+    return ax.figure
+
+
+def loss_surface(loss, first, second, ax):
+    """Loss [len(second), len(first)] over two weights w_1 and w_2, dark where it is low.
+
+    Contours lie closer together near the lowest point. Returns what a colour bar needs.
+    """
+    loss = array(loss)
+    levels = loss.min() + np.ptp(loss) * np.linspace(0, 1, CONTOURS) ** 2
+    axes = array(first), array(second)
+    filled = ax.contourf(*axes, loss, levels, cmap="mako", norm=PowerNorm(0.5))
+    filled.set_rasterized(True)
+    ax.contour(*axes, loss, levels, colors="white", linewidths=0.3, alpha=0.4)
+    ax.axhline(0, color="white", lw=0.5, alpha=0.6)
+    ax.axvline(0, color="white", lw=0.5, alpha=0.6)
+    ax.set(aspect="equal", xlabel="$w_1$", ylabel="$w_2$")
+    return filled
 
 
 def inputs(x, ax, title=None):
@@ -150,19 +182,27 @@ def feature_legend(fig, n_features, title=BY_IMPORTANCE):
     )
 
 
-def gram_row(Gs, bs, titles, size=1.9):
-    """W^T W [panels, n, n] with the biases [panels, n], a panel each, and their colour bar."""
+def gram_grid(Gs, bs, titles, row_labels, label="$W^T W$ and $b$", size=1.7):
+    """Effective matrices [rows, columns, n, n] with biases [rows, columns, n], one colour bar."""
     Gs, bs = array(Gs), array(bs)
+    rows, columns = len(row_labels), len(titles)
     fig, axes = plt.subplots(
-        1, len(titles), figsize=(size * len(titles) + 0.7, size + 0.15), squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
-    fig.get_layout_engine().set(w_pad=0.14)  # a bias nearer to its own matrix than to the next one
-    for ax, G, b, title in zip(axes[0], Gs, bs, titles, strict=True):
-        gram_with_bias(G, b, ax, title, numbers=ax is axes[0, 0])
-    axes[0, 0].set(xlabel="input", ylabel="output")
+        rows, columns, figsize=(size * columns + 0.8, size * rows + 0.25), squeeze=False
+    )
+    # A bias nearer to its own matrix than to the next one.
+    fig.get_layout_engine().set(w_pad=0.1, h_pad=0.06)
+    for row, column in np.ndindex(rows, columns):
+        ax = axes[row, column]
+        numbers = row == rows - 1 and column == 0
+        gram_with_bias(Gs[row, column], bs[row, column], ax, numbers=numbers)
+        if row < rows - 1:
+            ax.set_xticks([])
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title)
+    for ax, text in zip(axes[:, 0], row_labels, strict=True):
+        ax.set_ylabel(text)
     beyond = max(np.abs(Gs).max(), np.abs(bs).max()) > 1
-    signed_colorbar(fig, axes, "$W^T W$ and $b$", extend="both" if beyond else "neither")
+    signed_colorbar(fig, axes, label, extend="both" if beyond else "neither")
     return fig
 
 
@@ -252,88 +292,6 @@ def superposition_colorbar(fig, axes):
     fig.colorbar(
         scale, ax=axes, label="superposition", ticks=[0, 1], aspect=18, shrink=0.8
     ).ax.set_yticklabels(["0", "≥ 1"])
-
-
-def restart_strip(excess, labels, ax, color=AUTHORS_COLOR, label=None, shift=0.0, floor=1e-6):
-    """Excess loss of every restart over the best, one column of dots a setting, log scale.
-
-    excess : [settings, restarts] relative excess (0.01 = 1 %); below `floor` it is drawn there.
-    """
-    excess = np.maximum(array(excess), floor)
-    jitter = np.linspace(-0.12, 0.12, excess.shape[1])
-    for column, values in enumerate(excess):
-        ax.plot(
-            column + shift + jitter, np.sort(values), "o", ms=2.6, color=color, alpha=0.75,
-            mew=0, label=label if column == 0 else None,
-        )  # fmt: skip
-    ax.set(yscale="log", xticks=range(len(labels)), xticklabels=labels)
-    ax.axhline(0.01, color=GREY, lw=0.8, ls="--", zorder=0)
-    return ax.figure
-
-
-def feature_curves(steps, values, ax, ylabel):
-    """One line a feature: values [T, n] at `steps` [T]; NaN leaves a gap."""
-    values = array(values)
-    for y, color in zip(values.T, feature_colors(values.shape[1]), strict=True):
-        ax.plot(steps, y, color=color)
-    ax.set_ylabel(ylabel)
-    return ax.figure
-
-
-def training_story(steps, losses, norms, angles, joined, axes, title, last=None):
-    """Loss, feature norms and feature angles over training, one above the other.
-
-    losses [T]; norms, angles [T, n] (degrees); joined: the step at which each feature joins, or
-    None, drawn as a dotted line in the feature's colour with its number on top; last: the step to
-    draw up to. An angle is drawn while the feature has a direction to speak of.
-    """
-    loss_ax, norm_ax, angle_ax = axes
-    norms = array(norms)
-    loss_ax.plot(steps, array(losses), color="0.25")
-    loss_ax.set(yscale="log", ylabel="exact loss")
-    loss_ax.set_title(title, pad=14)  # above the numbers of the features that join
-    loss_ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    loss_ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
-    loss_ax.yaxis.set_minor_locator(NullLocator())
-    feature_curves(steps, norms, norm_ax, "norm")
-    norm_ax.set(ylim=(0, NORM_LIMIT))
-    feature_curves(steps, _unbroken(angles, norms), angle_ax, "angle (degrees)")
-    angle_ax.set(ylim=(-45, 315), yticks=[0, 90, 180, 270], xlabel="training step")
-    for ax in axes:
-        ax.set_xlim(0, last or steps[-1])
-    joining_lines(joined, axes)
-    return loss_ax.figure
-
-
-def _unbroken(angles, norms):
-    """Angles [T, n] in [-45, 315), NaN where a curve must not be drawn: short feature or wrap.
-
-    The range keeps the feature that points right, at 0 or 360, away from its ends.
-    """
-    angles = (array(angles) + 45) % 360 - 45
-    angles[norms < SHORTEST_CURVE] = np.nan
-    angles[1:][np.abs(np.diff(angles, axis=0)) > 180] = np.nan
-    return angles
-
-
-def joining_lines(joined, axes):
-    """A dotted line at the step where each feature joins (None: never), numbered on top.
-
-    The axes must have their final limits: the numbers are set side by side.
-    """
-    colors = feature_colors(len(joined))
-    last = axes[0].get_xlim()[1]
-    shown = sorted((step, i) for i, step in enumerate(joined) if step is not None and step <= last)
-    free = -np.inf  # from where on there is room for a number, as a share of the axis
-    for step, i in shown:
-        for ax in axes:
-            ax.axvline(step, color=colors[i], ls=":", lw=1)
-        at = max(axes[0].transLimits.transform((step, 1))[0], free)
-        free = at + 0.05
-        axes[0].text(
-            at, 1.01, i + 1, color=colors[i], size=7.5, ha="center", va="bottom",
-            transform=axes[0].transAxes,
-        )  # fmt: skip
 
 
 def embedding_report(W, axes, label):

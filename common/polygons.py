@@ -10,8 +10,9 @@ import math
 
 import torch
 
-from common.bfgs import minimise_batch
+from common.bfgs import minimise_batch, with_gradient
 from common.checks import check_count, check_density
+from common.data import feature_variance
 from common.exact import population_loss
 from common.geometry import regular_polygon
 
@@ -40,13 +41,10 @@ def best_polygon(k, density, start=None):
     p = density.repeat_interleave(len(start))
     first = torch.eye(k, dtype=torch.float64)[0]  # the importances: only the first output counts
 
+    @with_gradient
     def function(x, index):
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            loss = population_loss(*polygon(k, *x.T), p[index], first, accuracy=ACCURACY)
-            loss = loss / (p[index] / 3)
-            (gradient,) = torch.autograd.grad(loss.sum(), x)
-        return loss.detach(), gradient
+        loss = population_loss(*polygon(k, *x.T), p[index], first, accuracy=ACCURACY)
+        return loss / (p[index] / 3)
 
     units = torch.stack([torch.ones_like(p), p], 1)
     ends = minimise_batch(
@@ -72,22 +70,19 @@ def curvature(W, b, density, accuracy=ACCURACY):
     p, n = float(check_density(density)), len(b)
     x = torch.cat([W.reshape(-1), b])
     steps = STEP * torch.eye(3 * n, dtype=torch.float64)
-    gradient = _gradient(torch.cat([x + steps, x - steps]), n, p, accuracy) / (p / 3)
+
+    @with_gradient
+    def function(x, index):
+        W, b = x[:, : 2 * n].reshape(-1, 2, n), x[:, 2 * n :]
+        return population_loss(W, b, p, accuracy=accuracy) / (p / 3)
+
+    _, gradient = function(torch.cat([x + steps, x - steps]), None)
     hessian = (gradient[: 3 * n] - gradient[3 * n :]) / (2 * STEP)
     hessian = (hessian + hessian.T) / 2
     turn = torch.cat([torch.stack([-W[1], W[0]]).reshape(-1), torch.zeros(n).double()])
     basis = torch.linalg.svd(turn[None] / turn.norm()).Vh[1:]  # all that is orthogonal to it
     values, vectors = torch.linalg.eigh(basis @ hessian @ basis.T)
     return values, vectors.T @ basis
-
-
-def _gradient(x, n, p, accuracy):
-    """Gradient [N, 3n] of the exact loss by W and b of models x [N, 3n]."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        W, b = x[:, : 2 * n].reshape(-1, 2, n), x[:, 2 * n :]
-        loss = population_loss(W, b, p, accuracy=accuracy)
-        return torch.autograd.grad(loss.sum(), x)[0]
 
 
 def lowest_curvature(k, radius, bias, density):
@@ -122,7 +117,7 @@ def stored_value(k, density, loss):
     2 for a linear model whatever k; other features can be dropped beside it at s2 each.
     """
     density = check_density(density)
-    return k - loss / (density / 3 - density**2 / 4)
+    return k - loss / feature_variance(density)
 
 
 def best_with_dropped(n, losses, density):
@@ -132,7 +127,7 @@ def best_with_dropped(n, losses, density):
     outputs of dropped features are their means, and nothing they do reaches the others.
     """
     density = check_density(density).reshape(-1)
-    variance = density / 3 - density**2 / 4
+    variance = feature_variance(density)
     sizes = torch.tensor([k for k in losses if k <= n])
     rivals = torch.stack([losses[k] + (n - k) * variance for k in sizes.tolist()])
     lowest = rivals.min(0)

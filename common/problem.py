@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from tqdm import tqdm
 
-from common.bfgs import Minima, minimise_batch
+from common.bfgs import Minima, minimise_batch, with_gradient
 from common.data import SparseFeatures
 from common.model import ToyModel, xavier_scale
 from common.training import FAST, train
@@ -32,6 +32,7 @@ class Problem:
         self.density, self.importance = density, importance
         self.loss, self.terms = loss, terms
         self.scale = density / 3 * importance.sum(-1)  # loss of a model that outputs 0
+        self.value_and_gradient = with_gradient(self._relative_loss)
 
     def minimise(self, x, cell, progress):
         """Minima from x [N, d] for the problems of `cell` [N]."""
@@ -100,16 +101,11 @@ class Problem:
         found.put(some, end)
         return found
 
-    def value_and_gradient(self, x, cell):
-        """Loss relative to its scale [N] and gradient [N, d]."""
-        with torch.enable_grad():
-            x = x.detach().requires_grad_()
-            split = self.m * self.n
-            W, b = x[:, :split].reshape(-1, self.m, self.n), x[:, split:]
-            loss = self.loss(W, b, self.density[cell], self.importance[cell])
-            loss = loss / self.scale[cell]
-            (gradient,) = torch.autograd.grad(loss.sum(), x)
-        return loss.detach(), gradient
+    def _relative_loss(self, x, cell):
+        """Loss [N] of x [N, d] in the cells `cell` [N], relative to its scale."""
+        split = self.m * self.n
+        W, b = x[:, :split].reshape(-1, self.m, self.n), x[:, split:]
+        return self.loss(W, b, self.density[cell], self.importance[cell]) / self.scale[cell]
 
 
 def starts(n, m, restarts, seed):

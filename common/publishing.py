@@ -77,12 +77,16 @@ def _replace(source: Path, target: Path) -> None:
     os.replace(source, target)
 
 
-def write_stamp(job: Job, dependencies: list[str], started: int) -> None:
-    """Tell make that the notebook is done, and on which modules that depends."""
+def write_stamp(job: Job, dependencies: list[str], started: int, seconds: float) -> None:
+    """Tell make that the notebook is done, and on which modules that depends.
+
+    The seconds it took lie beside the stamp, for `python -m common.times`.
+    """
     job.stamp.parent.mkdir(parents=True, exist_ok=True)
     target = job.stamp.relative_to(job.root).as_posix()
     rules = [f"{target}: {' '.join(dependencies)}"]
     rules += [f"{path}:" for path in dependencies]  # so that a deleted module does not stop make
     job.stamp.with_suffix(".d").write_text("\n".join(rules) + "\n", encoding="utf-8")
+    job.stamp.with_suffix(".seconds").write_text(f"{seconds:.1f}\n", encoding="utf-8")
     job.stamp.touch()
     os.utime(job.stamp, ns=(started, started))

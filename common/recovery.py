@@ -21,6 +21,7 @@ from sklearn.decomposition import SparseCoder
 from sklearn.exceptions import ConvergenceWarning
 
 from common.checks import check_count
+from common.data import feature_variance
 
 DEAD = 0.05  # columns shorter than this share of the longest are left out
 ITERATIONS = 1000  # of coordinate descent and LARS
@@ -96,7 +97,7 @@ def matched_filter(h, W, setting):
 
 def best_linear(h, W, density):
     """The linear estimate of lowest error for independent features of this density."""
-    mean, variance = density / 2, density / 3 - density**2 / 4
+    mean, variance = density / 2, feature_variance(density)
     whitened = np.linalg.pinv(W @ W.T * variance) @ (h - mean * W.sum(1)).T
     return mean + variance * whitened.T @ W
 

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from common.plotting import GREY, array, feature_colors
+from common.plotting import GREY, array, cell_edges, feature_colors
 from common.recovery_study import LEARNED, interval
 
 _DEEP = sns.color_palette("deep")
@@ -35,7 +35,7 @@ def activations(panels, axes):
     for (title, x), ax in zip(panels.items(), axes, strict=True):
         mesh = ax.imshow(array(x).T, cmap="rocket_r", vmin=0, vmax=1, aspect="auto")
         ax.set_title(title)
-        ax.set(xticks=[], yticks=[])
+        ax.set(xticks=[], yticks=[], xlabel="inputs")
         for spine in ax.spines.values():
             spine.set(visible=True, color="0.6")
     axes[0].set(ylabel="feature")
@@ -171,19 +171,10 @@ def score_table(results, keys):
 
 def transition_map(delta, rho, shares, ax, title):
     """Share of exact recoveries [delta, rho]: m / n to the right, active / m upwards."""
-    edges = [_edges(axis) for axis in (delta, rho)]
+    edges = [cell_edges(axis) for axis in (delta, rho)]
     mesh = ax.pcolormesh(*edges, array(shares).T, cmap="mako", vmin=0, vmax=1, rasterized=True)
     ax.set(title=title, xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
     return mesh
-
-
-def _edges(middle):
-    middle = np.asarray(middle, dtype=float)
-    if len(middle) == 1:
-        return middle[0] + np.array([-0.05, 0.05])
-    between = (middle[1:] + middle[:-1]) / 2
-    ends = 2 * middle[0] - between[0], 2 * middle[-1] - between[-1]
-    return np.array([ends[0], *between, ends[1]])
 
 
 def transition_legend(fig, axes, mesh):

@@ -3,6 +3,7 @@
 import torch
 
 from common.checks import check_count, check_density
+from common.data import feature_variance
 
 # The paper's candidate solutions for n = m + 1 features of importances 1, ..., 1, r, named by what
 # happens to the extra (last) feature.
@@ -10,20 +11,20 @@ DROPPED, DEDICATED, PAIRED, OTHERS_PAIRED = "dropped", "dedicated", "paired", "o
 
 
 def linear_optimum(density, importance, n_hidden):
-    """Least loss of a linear model with m hidden dimensions [...].
+    """Least loss [...] of a linear model with m hidden dimensions.
 
     s2 * (sum of all but the m largest importances), with s2 = p/3 - p^2/4 the variance of a
     feature: the linear model keeps the m most important features and predicts the mean of the
     others (paper, "Mathematical Understanding").
 
     density    : a number or [...].
-    importance : [n].
+    importance : [n] or [..., n].
     """
     density = check_density(density)
     n_hidden = check_count(n_hidden, "n_hidden")
     importance = torch.as_tensor(importance, dtype=torch.float64)
-    dropped = importance.sort(descending=True).values[n_hidden:]
-    return (density / 3 - density**2 / 4) * dropped.sum()
+    dropped = importance.sort(descending=True).values[..., n_hidden:]
+    return feature_variance(density) * dropped.sum(-1)
 
 
 def linear_loss_terms(W, b, density, importance):
@@ -44,7 +45,7 @@ def linear_loss_terms(W, b, density, importance):
     importance = torch.as_tensor(importance, dtype=torch.float64)
     A = W.transpose(-1, -2) @ W
     own = torch.diagonal(A, dim1=-2, dim2=-1)
-    variance = p / 3 - p**2 / 4
+    variance = feature_variance(p)
     benefit = variance * (importance * (1 - own) ** 2).sum(-1)
     others = (A**2).sum(-1) - own**2
     offset = p[..., None] / 2 * (1 - A.sum(-1)) - b
@@ -64,7 +65,7 @@ def candidate_losses(density, relative_importance, n_hidden):
     if n_hidden not in (1, 2):
         raise ValueError(f"the candidates are those of 1 or 2 hidden dimensions, got {n_hidden!r}")
     p, r = torch.broadcast_tensors(p, r)
-    variance = p / 3 - p**2 / 4
+    variance = feature_variance(p)
     losses = {DROPPED: r * variance, DEDICATED: variance, PAIRED: (1 + r) * p**2 / 6}
     if n_hidden == 2:
         losses[OTHERS_PAIRED] = p**2 / 3

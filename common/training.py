@@ -102,12 +102,7 @@ def train(
     importance = check_importance(importance, (model.instances,), model.n_features).to(model.W)
     wanted = _check_snapshots(snapshot_steps, recipe.steps)
     step_of = _Stepper(model, data, importance, recipe.batch)
-    optimiser = torch.optim.AdamW(
-        [parameter for parameter in model.parameters() if parameter.requires_grad],
-        lr=recipe.learning_rate,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    optimiser = _optimiser(model.parameters(), recipe)
     history = History()
     losses = []
     with torch.no_grad(), _one_thread(), _batches(data, recipe, seed) as batches:
@@ -118,14 +113,40 @@ def train(
             if step % record_every == 0 or step == recipe.steps - 1:
                 history.steps.append(step)
                 losses.append(loss.cpu())
-            for group in optimiser.param_groups:
-                group["lr"] = recipe.rate(step)
-            optimiser.step()
+            _step(optimiser, recipe.rate(step))
     if recipe.steps in wanted:
         history.snapshots[recipe.steps] = _copy(model)
     history.losses = torch.stack(losses)
     model.zero_grad(set_to_none=True)
     return history
+
+
+def descend(parameters, losses, recipe, *, seed=0, progress=None):
+    """Minimise the sum of losses(generator) [...] by autograd; return the last of them.
+
+    For other models than those `train` has gradients of. `losses` draws its own inputs from the
+    generator; of the recipe the steps, the learning rate and the weight decay count here.
+    """
+    optimiser = _optimiser(parameters, recipe)
+    generator = torch.Generator().manual_seed(seed)
+    for step in tqdm(range(recipe.steps), desc=progress, disable=progress is None):
+        loss = losses(generator)
+        optimiser.zero_grad(set_to_none=True)
+        loss.sum().backward()
+        _step(optimiser, recipe.rate(step))
+    return loss.detach()
+
+
+def _optimiser(parameters, recipe):
+    free = [parameter for parameter in parameters if parameter.requires_grad]
+    options = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    return torch.optim.AdamW(free, fused=True, **options)
+
+
+def _step(optimiser, rate):
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.step()
 
 
 @torch.no_grad()
@@ -181,7 +202,8 @@ class _Stepper:
         # Reused every step: fresh megabytes a step cost more than the arithmetic on them.
         self.h, self.g_hidden = (model.W.new_empty(*model.W.shape[:2], batch) for _ in range(2))
         self.out, self.g = (model.b.new_empty(*model.b.shape, batch) for _ in range(2))
-        self.mask = torch.empty_like(self.out, dtype=torch.bool)
+        # As numbers, not booleans: those would be converted anew in every product.
+        self.mask, self.mask_hidden = torch.empty_like(self.out), torch.empty_like(self.h)
 
     def __call__(self, x):
         model, x = self.model, x.transpose(1, 2)
@@ -199,7 +221,7 @@ class _Stepper:
             g.mul_(torch.gt(out, 0, out=self.mask))
         g_hidden = torch.bmm(decoder.transpose(1, 2), g, out=self.g_hidden)
         if model.hidden == "relu":
-            g_hidden.mul_(h > 0)
+            g_hidden.mul_(torch.gt(h, 0, out=self.mask_hidden))
         torch.bmm(g_hidden, x.transpose(1, 2), out=W.grad)
         if model.tied:
             W.grad.baddbmm_(h, g.transpose(1, 2))

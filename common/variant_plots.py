@@ -7,32 +7,12 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from common import plotting
-from common.plotting import array
+from common.plotting import array, cell_edges
 
 STABLE_COLOR, SADDLE_COLOR = "#8fb7d9", "0.93"
 EDGE = 1.2  # neighbours in 3-D: angles up to this times a feature's smallest one
 KINDS = ("monosemantic", "polysemantic", "dead")
 KIND_COLORS = ("#3b528b", "#d95f4c", "0.8")
-
-
-def gram_grid(Gs, bs, titles, row_labels, label, size=1.65):
-    """Effective matrices [rows, columns, n, n] with biases [rows, columns, n], one colour bar."""
-    Gs, bs = array(Gs), array(bs)
-    rows, columns = len(row_labels), len(titles)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(size * columns + 0.8, size * rows + 0.25), squeeze=False
-    )
-    fig.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
-    for row in range(rows):
-        for column in range(columns):
-            title = titles[column] if row == 0 else None
-            ax = axes[row, column]
-            plotting.gram_with_bias(Gs[row, column], bs[row, column], ax, title, numbers=False)
-            if row < rows - 1:
-                ax.set_xticks([])
-        axes[row, 0].set_ylabel(row_labels[row])
-    plotting.signed_colorbar(fig, axes, label, extend="both")
-    return fig
 
 
 def response_matrices(stages, titles, size=2.3):
@@ -57,17 +37,16 @@ def stability_chart(density, counts, stable, lowest, ax):
     stable : [K, D] booleans, drawn as filled cells.
     lowest : {(k, p): whether the polygon is the lowest minimum found}, drawn as dots and crosses.
     """
-    edges = np.sqrt(array(density)[1:] * array(density)[:-1])
-    edges = np.concatenate([array(density)[:1], edges, array(density)[-1:]])
-    rows = np.append(np.asarray(counts) - 0.5, counts[-1] + 0.5)
+    edges = cell_edges(density, log=True)
     ax.pcolormesh(
-        edges, rows, array(stable).astype(float), cmap=ListedColormap([SADDLE_COLOR, STABLE_COLOR]),
-        vmin=0, vmax=1, edgecolors="white", linewidth=0.8,
+        edges, cell_edges(counts), array(stable).astype(float),
+        cmap=ListedColormap([SADDLE_COLOR, STABLE_COLOR]), vmin=0, vmax=1,
+        edgecolors="white", linewidth=0.8,
     )  # fmt: skip
     for (k, p), best in lowest.items():
         ax.plot(p, k, "o" if best else "x", color="0.1", ms=4.5, mew=1.2)
     ax.set(xscale="log", xlabel="density", ylabel="features $k$", yticks=list(counts))
-    ax.invert_xaxis()
+    ax.set_xlim(1, edges[-1])
     ax.tick_params(axis="y", length=0)
     handles = [
         plt.Rectangle((0, 0), 1, 1, color=STABLE_COLOR, label="a minimum"),
@@ -196,11 +175,3 @@ def neuron_grid(rows, kinds, titles, row_labels, size=(1.5, 1.75)):
     fig.legend(handles=handles, loc="outside upper center", ncols=3)
     plotting.feature_legend(fig, array(rows[0][0]).shape[1])
     return fig
-
-
-def band(x, values, ax, color, label):
-    """Median and the range of `values` [points, runs] along x."""
-    values = array(values)
-    ax.fill_between(x, values.min(1), values.max(1), color=color, alpha=0.2, lw=0)
-    ax.plot(x, np.median(values, 1), "o-", ms=3.5, color=color, label=label)
-    return ax.figure

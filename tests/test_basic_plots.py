@@ -50,13 +50,12 @@ def test_a_count_curve_spans_its_restarts():
     assert band[:, 1].max() == 8
 
 
-def test_a_landscape_is_darkest_at_its_minimum():
-    axis = np.linspace(-1, 1, 41)
-    x, y = np.meshgrid(axis, axis)
+def test_lower_bounds_have_an_arrow():
     ax = plt.figure().subplots()
-    basic_plots.landscape(axis, (x - 0.5) ** 2 + (y + 0.5) ** 2, ax, "bowl")
-    darkest = ax.collections[0].get_paths()[0].vertices
-    assert np.allclose(darkest.mean(0), [0.5, -0.5], atol=0.05)
+    basic_plots.published_counts([1, 0.1], [5, 10], ax, "o", "published", bounds=[1])
+    (arrow,) = ax.texts
+    assert arrow.xy[0] == 0.1 and arrow.xy[1] > 10
+    assert ax.lines[0].get_ydata().tolist() == [5, 10]
 
 
 def test_positive_interference_counts_each_pair_once():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from common import compression
+from common import compression, compression_plots
 from common.training import FAST
 
 DENSITY = torch.tensor([1.0, 0.1, 0.01], dtype=torch.float64)
@@ -55,7 +55,7 @@ def test_dimensions_per_feature(found):
 @pytest.mark.usefixtures("drawing")
 def test_dense_is_at_the_top_and_compression_on_the_left(found):
     _, ax = plt.subplots()
-    mesh = compression.show(found, found.fates()["orthogonal"], ax, "map")
+    mesh = compression_plots.show(found, found.fates()["orthogonal"], ax, "map")
     values = np.asarray(mesh.get_array())  # [density, hidden], as drawn from (x, y) borders
     assert values[0].tolist() == [0.5, 1]
     top = ax.transData.transform((1, 1.0))[1]

@@ -170,6 +170,14 @@ def test_stamp_is_as_old_as_the_start_of_the_run(published):
     assert stamp <= (root / "build/stamps/01_section/example.d").stat().st_mtime_ns
 
 
+def test_seconds_of_a_run_lie_beside_its_stamp(tmp_path):
+    write_notebook(tmp_path / NOTEBOOK, ["VALUE = 7", "import time; time.sleep(1.5)"])
+    start = time.monotonic()
+    execution.run(tmp_path, NOTEBOOK)
+    seconds = float((tmp_path / "build/stamps/01_section/example.seconds").read_text())
+    assert 1.5 <= seconds <= time.monotonic() - start + 0.1  # written with one decimal
+
+
 def test_failing_cell_is_reported_and_changes_nothing(tmp_path):
     failing = [*EXAMPLE[:2], "def f():\n    raise ValueError('no such angle')\n\nf()", "late = 1"]
     root = write_project(tmp_path, failing)

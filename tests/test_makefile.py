@@ -23,13 +23,17 @@ NOTEBOOKS = {
     "01_first/two": "common/data.py",
     "02_second/three": "common/geometry.py",
 }
+# One more, which only its own target runs.
+ROBUSTNESS = "02_second/robustness"
 
 # .venv/bin/python. The stub notebooks hold the list of their modules; a stub run takes a while,
 # so that under -j two of them overlap.
 VENV_PYTHON = """#!/bin/sh
 case "$*" in
 -c*) echo "${VENV_VERSION:-3.12}" ;;
-"-m pip --version" | "-m common.ledger") ;;
+"-m pip --version") ;;
+"-m common.readme") echo refreshed >>README.md ;;
+"-m common.parameters") echo rows ;;
 "-m pip install"*) echo pip >>calls.txt; exit ${PIP_STATUS:-0} ;;
 "-m common.execution"*)
     build=build
@@ -97,10 +101,11 @@ class Project:
         self.write("requirements.txt", "torch")
         self.write(".venv/bin/python", VENV_PYTHON)
         self.write(".venv/requirements.txt", "torch")
-        for name, modules in NOTEBOOKS.items():
+        for name, modules in (NOTEBOOKS | {ROBUSTNESS: "common/data.py"}).items():
             self.write(f"{name}.ipynb", modules)
-        for name in ("data", "plotting", "geometry", "ledger"):
+        for name in ("data", "plotting", "geometry", "parameters", "readme"):
             self.write(f"common/{name}.py", "")
+        self.write("README.md", "")
         self.write("FINDINGS.tex", "")
         self.write("FINDINGS.pdf", "old")
 
@@ -136,6 +141,13 @@ class Project:
         path.unlink(missing_ok=True)
         return lines
 
+    def refreshes(self) -> int:
+        """How often README.md was refreshed since the last look."""
+        path = self.root / "README.md"
+        count = len(path.read_text().splitlines())
+        self.write("README.md", "")
+        return count
+
     def runs(self) -> list[str]:
         """The notebooks that ran since the last look, without their folders."""
         names = [line.split()[1] for line in self.calls() if line.startswith("run ")]
@@ -154,8 +166,8 @@ def test_help_is_the_default_and_lists_every_target(project):
     shown = project.make().stdout
     assert shown == project.make("help").stdout
     listed = set(re.findall(r"^  (\S+) +\S", shown, re.MULTILINE))
-    targets = {"help", "figures", "findings.pdf", "test", "lab", "html", "bench", "clean"}
-    assert listed == targets | {"01_first", "02_second"}
+    targets = "help figures findings.pdf robustness reproduce test lab html bench clean"
+    assert listed == {*targets.split(), "01_first", "02_second"}
     assert project.calls() == []
 
 
@@ -193,10 +205,17 @@ def test_a_deleted_module_reruns_its_importers_and_stops_nothing(project):
     assert project.runs() == ["one"]
 
 
-@pytest.mark.parametrize("target", ["01_first", "01_first/"])
-def test_a_section_runs_its_own_notebooks(project, target):
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("01_first", ["one", "two"]),
+        ("01_first/", ["one", "two"]),
+        ("02_second", ["three"]),
+    ],
+)
+def test_a_section_runs_its_own_notebooks(project, target, expected):
     assert project.make(target).returncode == 0
-    assert project.runs() == ["one", "two"]
+    assert project.runs() == expected
 
 
 def test_quick_runs_are_kept_apart(project):
@@ -204,7 +223,8 @@ def test_quick_runs_are_kept_apart(project):
     project.calls()
     project.make("findings.pdf", "QUICK=1")
     calls = project.calls()
-    assert [line for line in calls if line.startswith("latexmk")] == ["latexmk build/quick:"]
+    search = "build/quick/latex:build/quick:"
+    assert [line for line in calls if line.startswith("latexmk")] == [f"latexmk {search}"]
     assert len(calls) == 2 * len(NOTEBOOKS) + 1
     assert (project.root / "build/quick/FINDINGS.pdf").read_text() == "new\n"
     assert (project.root / "FINDINGS.pdf").read_text() == "old"
@@ -225,16 +245,30 @@ def test_failing_notebook_ends_make(project):
     assert project.make("figures").returncode != 0
 
 
+def test_readme_is_refreshed_after_the_notebooks_and_when_it_was_edited(project):
+    project.make("figures")
+    assert project.refreshes() == 1
+    project.make("figures")
+    assert project.refreshes() == 0
+    os.utime(project.root / "README.md")
+    project.make("figures")
+    assert project.refreshes() == 1
+    assert project.runs() == ["one", "three", "two"]  # once, the first time
+
+
 def test_tests_and_lab_and_benchmarks_and_pages(project):
     project.make("test")
     assert project.calls() == ["-m ruff check .", "-m ruff format --check .", "-m pytest"]
     project.make("lab")
     project.make("bench")
-    assert project.calls() == ["-m jupyterlab", "-m pytest tests/benchmarks"]
+    project.make("reproduce")
+    calls = ["-m jupyterlab", "-m pytest tests/benchmarks", "-m common.reproduce"]
+    assert project.calls() == calls
     project.make("html")
     assert sorted(line.split()[-2:] for line in project.calls()) == [
         ["build/html/01_first", "01_first/one.ipynb"],
         ["build/html/01_first", "01_first/two.ipynb"],
+        ["build/html/02_second", "02_second/robustness.ipynb"],
         ["build/html/02_second", "02_second/three.ipynb"],
     ]
 
@@ -252,6 +286,56 @@ def test_clean_removes_only_what_was_built(project):
     assert files() == before
 
 
+# --- the notebook with a target of its own ------------------------------------------------------
+
+
+def test_robustness_runs_by_its_own_target_only(project):
+    project.make("findings.pdf")
+    assert "robustness" not in project.runs()
+    project.refreshes()
+    assert project.make("robustness").returncode == 0
+    assert project.runs() == ["robustness"]
+    assert project.refreshes() == 1
+    project.make("robustness")
+    assert project.runs() == []
+    os.utime(project.root / "common/data.py")
+    project.make("robustness")
+    assert project.runs() == ["robustness"]
+
+
+def test_quick_robustness_leaves_readme_alone(project):
+    assert project.make("robustness", "QUICK=1").returncode == 0
+    assert project.runs() == ["robustness"]
+    assert (project.root / "build/quick/stamps/02_second/robustness.done").exists()
+    assert project.refreshes() == 0
+
+
+@pytest.mark.parametrize("folder", ["", "build/quick/"])
+def test_its_results_feed_the_paper_and_readme(project, folder):
+    quick = "QUICK=1" if folder else "QUICK=0"
+    results = f"{folder}02_second/results/robustness"
+    for kind in ("tex", "json"):
+        project.write(f"{results}.{kind}", "")
+    project.make("findings.pdf", quick)
+    project.calls(), project.refreshes()
+    os.utime(project.root / f"{results}.tex")
+    os.utime(project.root / f"{results}.json")
+    project.make("findings.pdf", quick)
+    assert [line.split()[0] for line in project.calls()] == ["latexmk"]
+    assert project.refreshes() == (0 if folder else 1)
+    project.make("findings.pdf", quick)
+    assert project.calls() == []
+
+
+def test_the_paper_waits_for_it_when_both_are_asked_for(project):
+    project.make("figures")
+    project.calls()
+    assert project.make("-j4", "findings.pdf", "robustness").returncode == 0
+    run, end, latexmk = project.calls()
+    assert (run, end) == (f"run {ROBUSTNESS}.ipynb", f"end {ROBUSTNESS}.ipynb")
+    assert latexmk.startswith("latexmk")
+
+
 # --- the paper -----------------------------------------------------------------------------------
 
 
@@ -263,7 +347,8 @@ def test_the_paper_is_made_once(project):
     assert project.calls() == []
     os.utime(project.root / "FINDINGS.tex")
     project.make("findings.pdf")
-    assert project.calls() == ["latexmk "]
+    assert project.calls() == ["latexmk build/latex:"]
+    assert (project.root / "build/latex/parameters.tex").read_text() == "rows\n"
 
 
 def test_latex_error_is_shown_and_leaves_the_paper(project):

@@ -1,5 +1,7 @@
 """Neurons: kinds, alignment with the axes, and rotations."""
 
+import math
+
 import torch
 
 from common import neurons
@@ -38,3 +40,14 @@ def test_rotations_are_orthogonal_and_uniform():
 def test_sorting_keeps_the_neurons():
     W = torch.tensor([[0.0, 0.0, 1.0], [1.0, 0.2, 0.0], [0.1, 2.0, 0.0]])
     assert torch.equal(neurons.sorted_neurons(W), W[[1, 2, 0]])
+
+
+def test_rotations_turn_one_plane_by_the_angle():
+    Q = neurons.rotations_by(4, 30, 5, seed=0)
+    eye = torch.eye(4, dtype=torch.float64)
+    assert torch.allclose(Q @ Q.transpose(1, 2), eye.expand(5, 4, 4), atol=1e-12)
+    assert torch.allclose(torch.linalg.det(Q), torch.ones(5, dtype=torch.float64))
+    angles = torch.linalg.eigvals(Q).angle().sort(1).values  # of a turn: -a, 0, 0, a
+    expected = math.radians(30) * torch.tensor([-1.0, 0, 0, 1], dtype=torch.float64)
+    assert torch.allclose(angles, expected.expand(5, 4), atol=1e-6)
+    assert not torch.allclose(Q[0], Q[1])

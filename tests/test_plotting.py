@@ -51,8 +51,9 @@ def test_gram_has_output_one_at_the_top_and_red_for_plus():
     assert tick_texts(ax.yaxis) == ["1", "2", "3"]
 
 
-def test_gram_row_numbers_the_first_panel_only():
-    fig = plotting.gram_row(torch.zeros(2, 3, 3), torch.zeros(2, 3), ["left", "right"])
+def test_gram_grid_numbers_the_first_panel_only():
+    G, b = torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3)
+    fig = plotting.gram_grid(G, b, ["left", "right"], ["output"])
     left, right, bar = fig.axes
     assert [left.get_title(), right.get_title()] == ["left", "right"]
     assert tick_texts(left.yaxis) == ["1", "2", "3"] and tick_texts(right.yaxis) == []
@@ -60,8 +61,8 @@ def test_gram_row_numbers_the_first_panel_only():
     assert bar.get_ylabel() == "$W^T W$ and $b$"
 
 
-def test_gram_row_keeps_a_bias_nearer_to_its_own_matrix():
-    fig = plotting.gram_row(torch.zeros(3, 5, 5), torch.zeros(3, 5), list("abc"))
+def test_gram_grid_keeps_a_bias_nearer_to_its_own_matrix():
+    fig = plotting.gram_grid(torch.zeros(1, 3, 5, 5), torch.zeros(1, 3, 5), list("abc"), [""])
     fig.canvas.draw()
     left, right = (ax.get_window_extent() for ax in fig.axes[:2])
     cell = left.width / 6.5
@@ -70,9 +71,40 @@ def test_gram_row_keeps_a_bias_nearer_to_its_own_matrix():
 
 @pytest.mark.parametrize(("largest", "extend"), [(1.0, "neither"), (1.2, "both")])
 def test_the_colour_bar_has_points_where_values_lie_beyond_it(largest, extend):
-    fig = plotting.gram_row(largest * torch.eye(2)[None], torch.zeros(1, 2), ["one"])
+    fig = plotting.gram_grid(
+        largest * torch.eye(2)[None, None], torch.zeros(1, 1, 2), ["one"], [""]
+    )
     assert fig.axes[0].collections[0].get_clim() == (-1, 1)
     assert fig.axes[1]._colorbar.extend == extend
+
+
+def test_gram_grid_names_its_rows_and_columns():
+    G, b = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4)
+    fig = plotting.gram_grid(G, b, ["a", "b", "c"], ["one", "two"], "label")
+    assert [ax.get_title() for ax in fig.axes[:6]] == ["a", "b", "c", "", "", ""]
+    assert [fig.axes[k].get_ylabel() for k in (0, 3)] == ["one", "two"]
+
+
+def test_cell_edges_are_half_a_step_around_the_centres():
+    assert plotting.cell_edges([1, 2, 4]).tolist() == [0.5, 1.5, 3, 5]
+    edges = plotting.cell_edges([1, 0.1], log=True)
+    assert edges.tolist() == pytest.approx([10**0.5, 10**-0.5, 10**-1.5])
+
+
+def test_a_range_band_shows_the_middle_and_the_range():
+    _, ax = plt.subplots()
+    plotting.range_band([1, 2], torch.tensor([[1.0, 2, 6], [3, 4, 5]]), ax, "red", "name")
+    assert ax.lines[0].get_ydata().tolist() == [2, 4]
+    assert ax.collections[0].get_paths()[0].get_extents().ymax == 6
+
+
+def test_a_loss_surface_is_darkest_at_its_minimum_with_the_first_weight_to_the_right():
+    first, second = np.linspace(-1, 1, 41), np.linspace(-1, 1, 21)
+    x, y = np.meshgrid(first, second)
+    _, ax = plt.subplots()
+    plotting.loss_surface((x - 0.5) ** 2 + (y + 0.3) ** 2, first, second, ax)
+    darkest = ax.collections[0].get_paths()[0].vertices
+    assert np.allclose(darkest.mean(0), [0.5, -0.3], atol=0.05)
 
 
 def test_large_gram_is_not_numbered():
@@ -166,46 +198,6 @@ def test_a_dead_feature_has_no_dotted_continuation():
 def test_the_most_important_feature_is_dark():
     colors = plotting.feature_colors(5)
     assert sum(colors[0][:3]) < sum(colors[-1][:3])
-
-
-def story(angles, joined=(None,), last=None):
-    _, axes = plt.subplots(3, 1)
-    steps, ones = range(len(angles)), torch.ones_like(angles)
-    plotting.training_story(steps, ones[:, 0], ones, angles, joined, axes, "", last)
-    return axes
-
-
-def test_angles_stay_in_one_piece_where_the_first_feature_points_right():
-    angles = torch.tensor([[350.0], [359.0], [2.0], [5.0]])
-    drawn = story(angles)[2].lines[0].get_ydata()
-    assert drawn.tolist() == [-10, -1, 2, 5]
-    assert angles[1, 0] == 359  # the caller's array is left alone
-
-
-def test_curves_break_where_an_angle_wraps():
-    drawn = story(torch.tensor([[310.0], [314.0], [317.0], [320.0]]))[2].lines[0].get_ydata()
-    assert np.isnan(drawn[2]) and drawn[3] == -40
-
-
-def test_joining_lines_are_numbered_in_order_and_side_by_side():
-    loss_ax, norm_ax, _ = story(torch.zeros(101, 4), joined=(50, None, 51, 0))
-    assert [text.get_text() for text in loss_ax.texts] == ["4", "1", "3"]
-    places = [text.get_position()[0] for text in loss_ax.texts]
-    assert places == pytest.approx([0, 0.5, 0.55])
-    dotted = [line.get_xdata()[0] for line in norm_ax.lines if line.get_linestyle() == ":"]
-    assert dotted == [0, 50, 51]
-
-
-def test_a_feature_that_joins_beyond_the_last_step_drawn_has_no_number():
-    loss_ax, _, _ = story(torch.zeros(101, 2), joined=(50, 10), last=40)
-    assert [text.get_text() for text in loss_ax.texts] == ["2"]
-    assert loss_ax.texts[0].get_position()[0] == pytest.approx(0.25)
-
-
-def test_restart_strip_draws_at_least_the_floor():
-    _, ax = plt.subplots()
-    plotting.restart_strip(torch.tensor([[0.0, 0.5]]), ["a"], ax, floor=1e-6)
-    assert ax.lines[0].get_ydata().tolist() == pytest.approx([1e-6, 0.5])
 
 
 def test_animation_frames_move_and_share_a_palette():

@@ -77,3 +77,10 @@ def test_bad_input_is_named():
         phase_boundary(1.0, 0)
     with pytest.raises(ValueError, match=r"density must lie in \(0, 1\], got 0"):
         linear_optimum(0.0, [1.0], 1)
+
+
+def test_linear_optimum_takes_importances_of_every_cell():
+    importance = torch.tensor([[1.0, 0.2, 3.0], [0.5, 0.4, 0.3]], dtype=torch.float64)
+    density = torch.tensor([1.0, 0.1], dtype=torch.float64)
+    loss = linear_optimum(density, importance, 2)
+    assert loss.tolist() == pytest.approx([0.2 / 12, 0.3 * (0.1 / 3 - 0.01 / 4)])

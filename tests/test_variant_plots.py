@@ -50,7 +50,7 @@ def test_figures_hold_for_any_model():
     assert [ax.get_title() for ax in fig.axes[:2]] == ["a", "b"]
 
 
-def test_stability_chart_and_grid():
+def test_a_stability_chart_has_a_row_a_polygon():
     density = torch.logspace(0, -2, 5)
     stable = torch.tensor([[True] * 5, [False] * 5])
     _, ax = plt.subplots()
@@ -58,13 +58,3 @@ def test_stability_chart_and_grid():
     assert [line.get_marker() for line in ax.lines] == ["o", "x"]
     (mesh,) = ax.collections
     assert np.array_equal(mesh.get_array().reshape(2, 5), stable.double().numpy())
-    G, b = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4)
-    fig = variant_plots.gram_grid(G, b, ["a", "b", "c"], ["one", "two"], "label")
-    assert [ax.get_title() for ax in fig.axes[:6]] == ["a", "b", "c", "", "", ""]
-
-
-def test_band_shows_median_and_range():
-    _, ax = plt.subplots()
-    variant_plots.band([1, 2], torch.tensor([[1.0, 2, 6], [3, 4, 5]]), ax, "red", "name")
-    assert ax.lines[0].get_ydata().tolist() == [2, 4]
-    assert ax.collections[0].get_paths()[0].get_extents().ymax == 6

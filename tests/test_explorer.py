@@ -1,0 +1,197 @@
+"""The explorer's pictures at every size, and what its sliders do, without a browser."""
+
+import io
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import pytest
+import torch
+from PIL import Image
+
+from common import explorer, explorer_plots, phases
+from common.data import importance_decay
+from common.exact import minimise
+from common.theory import linear_optimum
+
+pytestmark = pytest.mark.usefixtures("drawing")
+
+SIZES = [(n, m) for n in range(2, 6) for m in range(1, n + 1)]
+
+
+@pytest.fixture(scope="module")
+def small_map():
+    """(optimum, density, relative importance) of two features in one dimension."""
+    density, ratio = phases.window(9, 7)
+    return phases.exact_map(2, 1, density, ratio, restarts=8), density, ratio
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What a live notebook displays."""
+    monkeypatch.delenv("SUPERPOSITION_OUTPUT", raising=False)
+    found = []
+    monkeypatch.setattr("IPython.display.display", found.append)
+    return found
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+@pytest.mark.parametrize(("n", "m"), SIZES)
+def test_draws_every_size(n, m):
+    fig = explorer.draw_optimum(0.2, 0.9, n, m)
+    assert [ax.get_title() for ax in fig.axes[::3]] == ["hidden space", "least loss"]
+    assert f"n = {n} features, m = {m} dimension" in fig.get_suptitle()
+    picture = Image.open(io.BytesIO(explorer.png(fig)))
+    assert picture.size == (990, 297)
+    assert not plt.get_fignums()
+
+
+@pytest.mark.parametrize("density", [1.0, 0.1, 0.01])
+@pytest.mark.parametrize("decay", [1.0, 0.5])
+def test_the_losses_drawn_are_those_of_the_optimum_and_of_the_best_linear_model(density, decay):
+    fig = explorer.draw_optimum(density, decay, 3, 2)
+    linear, best = (bar.get_height() for bar in fig.axes[3].patches)
+    importance = importance_decay(3, decay)
+    slow = minimise(3, 2, density, importance, restarts=32, seed=9)
+    assert best == pytest.approx(slow.loss.item(), rel=1e-4)
+    assert linear == pytest.approx(linear_optimum(density, importance, 2).item())
+    assert texts(fig.axes[3]) == [f"{linear:.3g}", f"{best:.3g}\n{100 * best / linear:.0f} %"]
+
+
+def test_a_pair_on_a_line_points_both_ways_the_first_to_the_right():
+    fig = explorer.draw_optimum(0.1, 0.9, 2, 1)
+    ends = [line.get_xdata()[1] for line in fig.axes[0].lines[:4:2]]
+    assert ends == pytest.approx([1, -1], abs=0.1)
+    assert fig.axes[0].yaxis_inverted()
+    assert texts(fig.axes[1])[:4] == ["1.0", "−1.0", "−1.0", "1.0"]
+
+
+def test_a_pentagon_is_numbered_at_its_tips():
+    fig = explorer.draw_optimum(0.1, 0.9, 5, 2)
+    tips = [text.get_position() for text in fig.axes[0].texts]
+    assert texts(fig.axes[0]) == ["1", "2", "3", "4", "5"]
+    assert tips[0][0] > 1.1 and tips[0][1] == pytest.approx(0, abs=1e-6)
+    assert texts(fig.axes[2]) == [f"{value:.2f}" for value in superpositions(0.1, 0.9, 5, 2)]
+
+
+def superpositions(density, decay, n, m):
+    W = minimise(n, m, density, importance_decay(n, decay), restarts=64, seed=5).W
+    G = W.T @ W
+    return (((G**2).sum(0) - G.diagonal() ** 2) / G.diagonal()).tolist()
+
+
+def test_dimensions_of_more_than_a_plane_are_bars():
+    """Two dedicated features and an antipodal pair, in three dimensions."""
+    W = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -1]]).double()
+    _, ax = plt.subplots()
+    explorer_plots.hidden_space(W, ax)
+    assert [bar.get_width() for bar in ax.patches] == [1, 1, 0.5, 0.5]
+    assert ax.yaxis_inverted()
+
+
+def test_numbers_have_a_true_minus_sign_and_zero_has_none():
+    assert explorer_plots.two_decimals([-1.006, -0.001, 0.5]) == ["−1.01", "0.00", "0.50"]
+
+
+def test_the_cursor_shows_its_cell(small_map):
+    optimum, density, ratio = small_map
+    codes = phases.phase(optimum.W)
+    fig = explorer.draw_cursor(optimum, codes, density, ratio, 4.0, 0.05)
+    row, column = 5, 5  # of 9 densities down to 0.01 and 7 ratios up to 10: 0.0562 and 4.64
+    assert density[row].item() == pytest.approx(0.0562, rel=1e-3)
+    marker = fig.axes[0].lines[-1]
+    assert (marker.get_xdata()[0], marker.get_ydata()[0]) == (ratio[column], density[row])
+    W, b = optimum.W[row, column, 0], optimum.b[row, column]
+    facts = texts(fig.axes[3])
+    assert facts[0] == "extra in a pair"
+    assert f"{optimum.loss[row, column]:.3g}" in facts
+    for value in (*W.abs().tolist(), *b.abs().tolist()):
+        assert any(text.lstrip("−") == f"{value:.2f}" for text in facts)
+
+
+@pytest.mark.parametrize(
+    ("r", "p", "name"),
+    [(0.1, 1, "extra dropped"), (10, 1, "extra dedicated"), (1, 0.01, "extra in a pair")],
+)
+def test_the_cursor_names_the_phase(small_map, r, p, name):
+    optimum, density, ratio = small_map
+    fig = explorer.draw_cursor(optimum, phases.phase(optimum.W), density, ratio, r, p)
+    assert texts(fig.axes[3])[0] == name
+
+
+def test_nearest_is_in_the_logarithm():
+    assert [explorer.nearest([1, 0.1, 0.01], v) for v in (5, 0.35, 0.3, 1e-9)] == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize("start", [{}, {"n_features": 3, "n_hidden": 1}])
+def test_headless_there_is_a_picture_and_no_widget(monkeypatch, tmp_path, small_map, start):
+    monkeypatch.setenv("SUPERPOSITION_OUTPUT", str(tmp_path))
+    monkeypatch.setattr(explorer, "widget", None)
+    figures = [explorer.explore_optimum(**start), explorer.explore_map(*small_map)]
+    assert plt.get_fignums() == [fig.number for fig in figures]  # open: the notebook shows them
+
+
+def slider(box, description):
+    (found,) = [s for s in box.children[0].children if s.description == description]
+    return found
+
+
+def test_live_every_slider_redraws(shown):
+    fig = explorer.explore_optimum(0.1, 0.9, 3, 2)
+    assert fig.axes and not plt.get_fignums()  # shown by the widget, and not a second time
+    (box,) = shown
+    image = box.children[1]
+    assert isinstance(image, ipywidgets.Image)
+    seen = {bytes(image.value)}
+    for name, value in (("density", 0.5), ("decay", 0.6), ("m", 1), ("n", 4)):
+        slider(box, name).value = value
+        seen.add(bytes(image.value))
+    assert len(seen) == 5
+    assert all(not s.continuous_update for s in box.children[0].children)
+    expected = explorer.png(explorer.draw_optimum(0.5, 0.6, 4, 1))
+    assert bytes(image.value) == expected
+
+
+def test_live_there_are_never_more_dimensions_than_features(shown):
+    explorer.explore_optimum(0.1, 0.9, 5, 4)
+    n, m = (slider(shown[0], name) for name in "nm")
+    n.value = 3
+    assert (m.value, m.max) == (3, 3)
+    n.value = 5
+    assert (m.value, m.max) == (3, 5)
+    shown_now = explorer.png(explorer.draw_optimum(0.1, 0.9, 5, 3))
+    assert bytes(shown[0].children[1].value) == shown_now
+
+
+def test_live_the_cursor_moves(shown, small_map):
+    explorer.explore_map(*small_map, start=(1.0, 0.1))
+    (box,) = shown
+    before = bytes(box.children[1].value)
+    assert slider(box, "density").min == pytest.approx(-2)
+    assert slider(box, "importance").max == pytest.approx(1)
+    slider(box, "density").value = 0.9
+    optimum, density, ratio = small_map
+    moved = explorer.draw_cursor(optimum, phases.phase(optimum.W), density, ratio, 1.0, 0.9)
+    assert before != bytes(box.children[1].value) == explorer.png(moved)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0.1, 0.9, 3, 4), "n_hidden must be at most n_features, 3, got 4"),
+        ((0.1, 0.9, 6, 2), "at most 5 features"),
+        ((0.0, 0.9, 3, 2), "density must lie in"),
+        ((0.1, -1, 3, 2), "decay factor must be positive"),
+        ((0.1, 0.9, 3, 0.5), "n_hidden must be a whole number"),
+    ],
+)
+def test_positions_out_of_range(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        explorer.draw_optimum(*arguments)
+
+
+def test_a_cursor_must_be_positive(small_map):
+    with pytest.raises(ValueError, match="the cursor must be positive"):
+        explorer.explore_map(*small_map, start=(1.0, 0.0))
