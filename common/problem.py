@@ -53,7 +53,7 @@ class Problem:
             def function(y, index):
                 return self.value_and_gradient(y, which[index])
 
-            units = self._units(which)
+            units = natural_units(self.importance[which], self.density[which], self.m)
             return minimise_batch(function, start, units, tolerance=TOLERANCE, rounds=rounds)
 
         # One chunk a core, each on one thread: faster than sharing out every small operation, and
@@ -69,16 +69,6 @@ class Problem:
             bar.close()
         fields = ("x", "value", "gradient", "converged")
         return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
-
-    def _units(self, cell):
-        """[N, d]: what changes the loss by a similar amount for every variable.
-
-        Curvature grows with the feature's importance. A bias is felt by all inputs, also the empty
-        ones, a weight only by a share p of them.
-        """
-        share = self.importance / self.importance.sum(-1, keepdim=True)
-        feature = share.clamp(min=1e-4).rsqrt()[cell]
-        return torch.cat([feature.repeat(1, self.m), self.density[cell, None] * feature], 1)
 
     def descend_and_minimise(self, x, cell, seed, progress):
         """Adam on samples from x [N, d]; then the minima next to the best few of every cell."""
@@ -106,6 +96,17 @@ class Problem:
         split = self.m * self.n
         W, b = x[:, :split].reshape(-1, self.m, self.n), x[:, split:]
         return self.loss(W, b, self.density[cell], self.importance[cell]) / self.scale[cell]
+
+
+def natural_units(importance, density, m):
+    """[..., d]: what changes the loss by a similar amount for every entry of W and b.
+
+    Curvature grows with the feature's importance [..., n]. A bias is felt by all inputs, also the
+    empty ones, a weight only by a share p, the density [...], of them.
+    """
+    share = importance / importance.sum(-1, keepdim=True)
+    feature = share.clamp(min=1e-4).rsqrt()
+    return torch.cat([*[feature] * m, density[..., None] * feature], -1)
 
 
 def starts(n, m, restarts, seed):

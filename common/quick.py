@@ -16,7 +16,7 @@ import torch
 from common.bfgs import with_gradient
 from common.checks import check_count, check_density, check_importance
 from common.exact import CUBE_FEATURES, polish, population_loss
-from common.problem import starts
+from common.problem import natural_units, starts
 
 STARTS = 1600  # random starts, over the number of variables: the time is the same for every size
 ROUNDS = 15, 25  # of Newton's method on the points: of all starts, of the contenders
@@ -57,7 +57,7 @@ def quick_optimum(n_features, n_hidden, density, importance=None, *, seed=0):
     def exact(x):
         return *with_gradient(exact_loss)(x, None), points(x)[2]
 
-    units = _units(share, p, m)
+    units = natural_units(importance, torch.tensor(p, dtype=torch.float64), m)
     x = starts(n, m, STARTS // (m * n + n), seed)
     x = _lowest(*newton(points, x, units, ROUNDS[0], DAMPING), CONTENDERS)
     x, _ = newton(points, x, units, ROUNDS[1], DAMPING)
@@ -80,12 +80,6 @@ def optima(n_features, n_hidden, density, importance=None, *, seed=0):
 def _split(x, n, m):
     """W [..., m, n] and b [..., n] of x [..., m n + n]."""
     return x[..., : m * n].unflatten(-1, (m, n)), x[..., m * n :]
-
-
-def _units(share, p, m):
-    """[d]: what changes the loss by a similar amount for every variable, see `problem.Problem`."""
-    feature = share.clamp(min=1e-4).rsqrt()
-    return torch.cat([feature.repeat(m), p * feature])
 
 
 def _lowest(x, value, count):
