@@ -35,6 +35,16 @@ TEX = {
     "→": r"$\to$", "·": r"$\cdot$", "’": "'", "“": "``", "”": "''", "‖": r"$\Vert$",
 }  # fmt: skip
 
+# Applied after that: 0e+00, 4.6e-12, and what stands behind a circumflex.
+POWERS = {
+    r"\b0(\.0*)?e\+00\b": "0",
+    r"\b(\d+(?:\.\d+)?)e([+-])0*(\d+)\b": lambda m: (
+        f"${m[1]} \\times 10^{{{m[2].replace('+', '')}{m[3]}}}$"
+    ),
+    r"\\\^\{\}\((?:\$(.)\$)?(\w+)\)": lambda m: f"$^{{{m[1] or ''}{m[2]}}}$",
+    r"\\\^\{\}(\w+)": r"$^{\1}$",
+}
+
 
 class Output:
     """Where one notebook writes. `notebook` is "section/name", without the .ipynb.
@@ -149,7 +159,7 @@ def tex_definitions(results):
 
 
 def tex_text(text):
-    """Plain text as LaTeX. A minus before a digit becomes a true minus sign.
+    """Plain text as LaTeX: true minus signs, powers of ten and raised exponents.
 
     Raises ValueError for a character it has no translation of.
     """
@@ -157,7 +167,10 @@ def tex_text(text):
     unknown = sorted({c for c in text if not c.isascii() and c not in TEX})
     if unknown:
         raise ValueError(f"no LaTeX for the character {unknown[0]!r} in {text!r}")
-    return "".join(TEX.get(c, c) for c in text)
+    text = "".join(TEX.get(c, c) for c in text)
+    for pattern, replacement in POWERS.items():
+        text = re.sub(pattern, replacement, text)
+    return text
 
 
 def _check_name(name, pattern=NAME):

@@ -122,3 +122,17 @@ def test_a_failed_write_leaves_the_old_file(output, tmp_path):
     with pytest.raises(OSError, match="disk full"):
         output.save_arrays("kept", a=Unwritable())
     assert (tmp_path / "arrays" / "kept.npz").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "tex"),
+    [
+        ("at most 4.6e-12 %", r"at most $4.6 \times 10^{-12}$ \%"),
+        ("2e+05 and 0e+00", r"$2 \times 10^{5}$ and 0"),
+        ("0.9^i, W^T W", "0.9$^{i}$, W$^{T}$ W"),
+        ("20^(-1)", "20$^{-1}$"),
+        ("size-3 te-03st", "size-3 te-03st"),
+    ],
+)
+def test_powers_are_raised(text, tex):
+    assert tex_text(text) == tex
