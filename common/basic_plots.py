@@ -24,13 +24,13 @@ from common.plotting import (
 SIMPLE_SHARES = {1: "own dimension", 2 / 3: "triangle", 1 / 2: "pair", 2 / 5: "pentagon"}
 
 
-def grams_and_norms(W, b, titles, size=1.5):
+def grams_and_norms(W, b, titles, size=1.2):
     """The paper's two-row figure: W^T W with b above, norms coloured by superposition below.
 
     W [models, m, n], b [models, n], one column a model.
     """
     columns, n = len(titles), array(b).shape[1]
-    fig, axes = plt.subplots(2, columns, figsize=(size * columns, 2.1 * size), squeeze=False)
+    fig, axes = plt.subplots(2, columns, figsize=(size * columns, 2.5 * size), squeeze=False)
     fig.get_layout_engine().set(w_pad=0.03, wspace=0.02)
     G, norms = geometry.gram(W), geometry.feature_norms(W)
     step = 5 if n <= MANY else 20
@@ -93,7 +93,7 @@ def shares_of_dimensions(density, shares, ax):
     """Dimensionality of every feature as a dot over density: shares [D, n], NaN left out."""
     for share, name in SIMPLE_SHARES.items():
         ax.axhline(share, color="0.8", lw=0.8, zorder=0)
-        ax.text(0.995, share, name, transform=ax.get_yaxis_transform(), size=7, color=GREY,
+        ax.text(0.995, share, name, transform=ax.get_yaxis_transform(), size=8, color=GREY,
                 ha="right", va="bottom")  # fmt: skip
     shares = array(shares)
     ax.plot(np.repeat(array(density), shares.shape[1]), shares.ravel(), "o", ms=2.6, alpha=0.5,

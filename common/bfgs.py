@@ -12,6 +12,7 @@ import torch
 SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
 ROUNDING = 1e-14  # differences of values below this are rounding (values are of order 1)
 LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
+PATIENCE = 100  # evaluations in which a problem must gain something, or it is given up
 REST = 0.9  # the batch is compacted when only this share of it is still moving
 
 
@@ -43,7 +44,7 @@ def with_gradient(loss):
     return function
 
 
-def minimise_batch(function, x, units, *, tolerance, rounds):
+def minimise_batch(function, x, units, *, tolerance, rounds, gain=1e-13):
     """Minimise N problems of d variables from x [N, d].
 
     function  : (x [M, d], index [M]) -> value [M], gradient [M, d] of the problems `index`. Values
@@ -52,6 +53,8 @@ def minimise_batch(function, x, units, *, tolerance, rounds):
                 Hessian is diagonal, with their squares. Good ones save a third of the rounds.
     tolerance : a problem has converged when no entry of its gradient exceeds this.
     rounds    : evaluations of a problem after which it stays unconverged.
+    gain      : so does one that PATIENCE evaluations in a row have not lowered by this much; not
+                less than the noise of its values.
     """
     index = torch.arange(len(x), device=x.device)
     value, gradient = function(x, index)
@@ -59,7 +62,7 @@ def minimise_batch(function, x, units, *, tolerance, rounds):
     state = _State(x, value, gradient, units**2)
     for _ in range(rounds):
         done = state.gradient.abs().amax(1) <= tolerance
-        moving = ~done & (state.step > 1e-10)
+        moving = ~done & (state.step > 1e-10) & (state.idle < PATIENCE)
         if moving.double().mean() <= REST or not moving.any():
             found.x[index] = state.x
             found.value[index] = state.value
@@ -70,6 +73,7 @@ def minimise_batch(function, x, units, *, tolerance, rounds):
                 return found
         trial = state.x + state.step[:, None] * state.direction
         state.advance(trial, *function(trial, index))
+        state.count_idle(gain)
     found.x[index], found.value[index] = state.x, state.value
     found.gradient[index] = state.gradient.abs().amax(1)
     found.converged[index] = found.gradient[index] <= tolerance
@@ -82,16 +86,18 @@ class _State:
     def __init__(self, x, value, gradient, diagonal, rest=None):
         self.x, self.value, self.gradient, self.diagonal = x, value, gradient, diagonal
         if rest is not None:
-            self.inverse, self.direction, self.step, self.fresh = rest
+            self.inverse, self.direction, self.step, self.fresh, self.last, self.idle = rest
             return
         self.inverse = torch.diag_embed(diagonal)
         self.fresh = torch.ones(len(x), dtype=torch.bool, device=x.device)
         self.direction = -diagonal * gradient
         self.step = self._first_step()
+        self.last, self.idle = value, torch.zeros(len(x), dtype=torch.int64, device=x.device)
 
     def keep(self, mask):
         """The state of some of the problems."""
-        rest = [v[mask] for v in (self.inverse, self.direction, self.step, self.fresh)]
+        kept = self.inverse, self.direction, self.step, self.fresh, self.last, self.idle
+        rest = [v[mask] for v in kept]
         now = [v[mask] for v in (self.x, self.value, self.gradient, self.diagonal)]
         return _State(*now, rest)
 
@@ -121,6 +127,12 @@ class _State:
             direction = torch.where(uphill[:, None], -self.diagonal * self.gradient, direction)
         self.direction = torch.where((accepted | uphill)[:, None], direction, self.direction)
         self.step = torch.where(accepted | uphill, self._first_step(), shorter)
+
+    def count_idle(self, gain):
+        """Count evaluations since the value was last lower by `gain`."""
+        lower = self.value <= self.last - gain
+        self.last = torch.where(lower, self.value, self.last)
+        self.idle = torch.where(lower, 0, self.idle + 1)
 
     def _update(self, accepted, s, y):
         """BFGS update of the inverse Hessians where the step shows positive curvature."""

@@ -6,6 +6,7 @@ analysis cannot use it: it finds m axes, and both ends of each are offered (K = 
 """
 
 import warnings
+from itertools import repeat
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -13,6 +14,7 @@ from sklearn.decomposition import DictionaryLearning, FastICA, MiniBatchDictiona
 from sklearn.exceptions import ConvergenceWarning
 
 from common.checks import check_count
+from common.cores import in_processes
 from common.decoders import train_autoencoder
 from common.geometry import REPRESENTED_NORM
 from common.recovery import METHODS, recover
@@ -144,11 +146,15 @@ def _recovery_error(W, directions, features, density, test, seed):
 def _each(fit):
     """A method that fits one problem at a time, fit(h [N, m], count, setting, seed) -> [m, K]."""
 
-    def function(h, count, setting, seed, steps):
+    def quietly(h, count, setting, seed):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of rounds is meant
             warnings.simplefilter("ignore", RuntimeWarning)
-            return np.stack([fit(part, count, setting, seed + k) for k, part in enumerate(h)])
+            return fit(h, count, setting, seed)
+
+    def function(h, count, setting, seed, steps):
+        same = repeat(count), repeat(setting)
+        return np.stack(in_processes(quietly, h, *same, range(seed, seed + len(h))))
 
     return function
 

@@ -4,6 +4,7 @@ Each feature is zero with probability S = 1 - p and uniform on [0, 1] otherwise;
 and instances are independent (paper, "Demonstrating Superposition", the feature vector x).
 """
 
+import numpy as np
 import torch
 
 from common.checks import check_count, check_density, check_positive
@@ -48,8 +49,16 @@ class SparseFeatures:
             return torch.ones_like(self.density)
         return -torch.expm1(self.n_features * torch.log1p(-self.density))
 
+    def generator(self, seed):
+        """A generator for `sample`: the fastest one there is for the device."""
+        if self.device.type == "cpu":
+            return np.random.Generator(np.random.SFC64(seed))
+        return torch.Generator(device=self.device).manual_seed(seed)
+
     def sample(self, batch, generator=None, out=None):
         """Draw inputs x [instances, batch, n_features], float32 in [0, 1].
+
+        generator is one of torch on the data's device or, on a CPU, one of numpy.
 
         One uniform draw u gives mask and value: the feature is active iff u < p, and 1 - u/p is
         then uniform. So x = relu(1 - u/p). The memory layout is feature-major ([instances, n,
@@ -60,37 +69,54 @@ class SparseFeatures:
         shape = (self.instances, self.n_features, batch)
         if out is None:
             out = torch.empty(shape, device=self.device)
-        u = torch.rand(shape, generator=generator, device=self.device, out=out)
-        first = self._first_active(batch, generator) if self.skip_empty else None
-        value = None if first is None else u.gather(1, first)
+        u = _uniform(generator, out)
         slope = (-1 / self.density).to(torch.float32)[:, None, None]
-        x = torch.mul(u, slope, out=out).add_(1).relu_()
-        if first is not None:
-            feature = torch.arange(self.n_features, device=self.device)[None, :, None]
-            x.mul_(feature > first).scatter_(1, first, value)
-        return x.transpose(1, 2)
+        if not self.skip_empty:
+            return u.mul_(slope).add_(1).relu_().transpose(1, 2)
+        first = self._first_active(batch, generator)
+        feature = torch.arange(self.n_features, dtype=u.dtype, device=self.device)[:, None]
+        # Comparisons give numbers, not booleans: those would be converted in every product.
+        flag = torch.gt(feature, first, out=torch.empty_like(u))
+        later = torch.mul(u, slope).add_(1).relu_().mul_(flag)
+        return u.mul_(torch.eq(feature, first, out=flag)).add_(later).transpose(1, 2)
 
     def _first_active(self, batch, generator):
-        """Index [instances, 1, batch] of the first active feature of inputs that are not empty.
+        """Number [instances, 1, batch] of the first active feature of inputs that are not empty.
 
         It is j with probability proportional to S^j p (a truncated geometric law). Given it, the
         features before it are zero, it is uniform itself, and those after it are as in the plain
         sampler.
         """
-        share = self.sampled_share[:, None]
-        log_sparsity = torch.log1p(-self.density)[:, None]  # -inf at density 1: the first is 0
-        v = torch.rand(self.instances, batch, generator=generator, device=self.device)
-        first = torch.floor(torch.log1p(-v * share) / log_sparsity)
-        return first.clamp_(0, self.n_features - 1).to(torch.int64)[:, None]
+        share = self.sampled_share.to(torch.float32)[:, None, None]
+        # -inf at density 1: the first is 0
+        log_sparsity = torch.log1p(-self.density).to(torch.float32)[:, None, None]
+        v = _uniform(generator, torch.empty(self.instances, 1, batch, device=self.device))
+        first = v.mul_(-share).log1p_().div_(log_sparsity).floor_()
+        return first.clamp_(0, self.n_features - 1)
 
     def stacked(self, instances):
         """The same data for a stack of `instances`: one density is repeated, several must fit."""
         if self.instances not in (1, instances):
             raise ValueError(f"{self.instances} densities do not fit {instances} instances")
         density = self.density.expand(instances)
+        return self._with(density)
+
+    def part(self, index):
+        """The same data for the instances `index`, a slice."""
+        return self._with(self.density[index])
+
+    def _with(self, density):
         return SparseFeatures(
             self.n_features, density, skip_empty=self.skip_empty, device=self.device
         )
+
+
+def _uniform(generator, out):
+    """Fill `out` (contiguous, float32) with uniform numbers in [0, 1) and return it."""
+    if isinstance(generator, np.random.Generator):
+        generator.random(out=out.numpy(), dtype=np.float32)
+        return out
+    return torch.rand(out.shape, generator=generator, device=out.device, out=out)
 
 
 def importance_decay(n_features, factor):

@@ -203,7 +203,10 @@ def _problem(n, m, density, importance, output, accuracy):
     if not (importance.sum(-1) > 0).all():
         raise ValueError("importance must be positive for at least one feature of every cell")
     loss = partial(population_loss, output=output, accuracy=accuracy)
-    return Problem(n, m, density, importance, loss, terms=n * min(3**n, 2**7 * n))
+    terms = n * min(3**n, 2**7 * n)
+    if n <= CUBE_FEATURES or output == "linear":
+        return Problem(n, m, density, importance, loss, terms)
+    return Problem(n, m, density, importance, loss, terms, noise=1e-4 * accuracy)
 
 
 def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6):

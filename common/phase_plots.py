@@ -118,7 +118,7 @@ def boundary_line(relative_importance, density, ax, label=None, **style):
 def region_label(ax, relative_importance, density, text, color="white"):
     """A name written into a region, readable on any colour."""
     halo = withStroke(linewidth=2, foreground="black" if color == "white" else "white", alpha=0.35)
-    ax.text(relative_importance, density, text, color=color, size=8, ha="center", va="center",
+    ax.text(relative_importance, density, text, color=color, size=9, ha="center", va="center",
             path_effects=[halo])  # fmt: skip
 
 

@@ -1,12 +1,10 @@
 """A grid of minimisation problems: the loss of a tied model in every cell, and where to start."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-
 import torch
 from tqdm import tqdm
 
 from common.bfgs import Minima, minimise_batch, with_gradient
+from common.cores import on_all_cores
 from common.data import SparseFeatures
 from common.model import ToyModel, xavier_scale
 from common.training import FAST, train
@@ -22,15 +20,15 @@ START = 0.7  # standard deviation of the entries of W at the start
 class Problem:
     """The exact loss of one cell each, as a function of W and b in one vector."""
 
-    def __init__(self, n, m, density, importance, loss, terms):
+    def __init__(self, n, m, density, importance, loss, terms, noise=1e-13):
         """Cells [N] of density [N] and importance [N, n].
 
         loss(W, b, density, importance) -> [M] is differentiable; `terms` is about how many numbers
-        it holds in memory for every model.
+        it holds in memory for every model, `noise` how smooth it is, relative to the scale.
         """
         self.n, self.m = n, m
         self.density, self.importance = density, importance
-        self.loss, self.terms = loss, terms
+        self.loss, self.terms, self.noise = loss, terms, noise
         self.scale = density / 3 * importance.sum(-1)  # loss of a model that outputs 0
         self.value_and_gradient = with_gradient(self._relative_loss)
 
@@ -45,28 +43,19 @@ class Problem:
     def _sweep(self, x, cell, rounds, progress):
         """Up to `rounds` evaluations of every problem, a chunk at a time."""
         chunk = max(1, MEMORY // self.terms)
-        parts = list(zip(x.split(chunk), cell.split(chunk), strict=True))
+        parts = x.split(chunk), cell.split(chunk)
 
-        def run(part):
-            start, which = part
-
+        def run(start, which):
             def function(y, index):
                 return self.value_and_gradient(y, which[index])
 
             units = natural_units(self.importance[which], self.density[which], self.m)
-            return minimise_batch(function, start, units, tolerance=TOLERANCE, rounds=rounds)
+            limits = {"tolerance": TOLERANCE, "rounds": rounds, "gain": self.noise}
+            return minimise_batch(function, start, units, **limits)
 
-        # One chunk a core, each on one thread: faster than sharing out every small operation, and
-        # the result does not depend on the number of cores.
-        with ThreadPoolExecutor(
-            os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)
-        ) as pool:
-            bar = tqdm(total=len(parts), desc=progress, disable=progress is None)
-            found = []
-            for result in pool.map(run, parts):
-                found.append(result)
-                bar.update()
-            bar.close()
+        results = on_all_cores(run, *parts)
+        total = len(parts[0])
+        found = list(tqdm(results, desc=progress, total=total, disable=progress is None))
         fields = ("x", "value", "gradient", "converged")
         return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
 

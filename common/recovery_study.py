@@ -1,6 +1,7 @@
 """Recovery methods compared: dictionaries, splits of the data, scores, intervals over seeds."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from scipy.stats import t
 
 from common.checks import check_count, check_density
+from common.cores import in_processes
 from common.data import SparseFeatures
 from common.decoders import train_decoder
 from common.recovery import METHODS, random_dictionary, recover, tight_frame
@@ -95,39 +97,42 @@ def judge(family, density, methods, *, validation, test, seed, width=0, steps=0)
         [draw(n, density, count, first + seed + k) for k in range(len(W))]
         for count, first in ((validation, TUNING), (test, TEST))
     ]
-    estimators = {}
-    for method in methods:
-        if b is not None or not METHODS[method].trained:
-            estimators[method] = [
-                _estimator(method, w, density, x, None if b is None else b[k])
-                for k, (w, x) in enumerate(zip(W, splits[0], strict=True))
-            ]
+    methods = [m for m in methods if b is not None or not METHODS[m].trained]
+    biases = [None] * len(W) if b is None else b
+    rows = in_processes(partial(_judge_one, methods, density), W, biases, *splits)
+    results = {method: _collected([row[method] for row in rows]) for method in methods}
     if width:
         decode = train_decoder(W, density, width=width, steps=steps, seed=seed)
-        estimators[LEARNED] = decode
-    return {name: _scored(found, W, splits, density) for name, found in estimators.items()}
+        results[LEARNED] = _collected(_judge_stack(decode, density, W, *splits))
+    return results
 
 
-def _estimator(method, W, density, tuning, bias):
-    """h -> estimates, with the setting chosen on the inputs `tuning`."""
-    if METHODS[method].trained:
+def _judge_one(methods, density, W, bias, *splits):
+    """{method: scores on each split} for one dictionary W [m, n], settings from the first split."""
+    rows = {}
+    for method in methods:
         setting = bias
-    else:
-        setting = density if method == "best linear" else choose(method, tuning, W)
-    return lambda h: recover(method, h, W, setting)
+        if not METHODS[method].trained:
+            setting = density if method == "best linear" else choose(method, splits[0], W)
+        rows[method] = [scores(x, recover(method, x @ W.T, W, setting), density) for x in splits]
+    return rows
 
 
-def _scored(found, W, splits, density):
-    rows = []
-    for x in splits:
-        h = [part @ w.T for part, w in zip(x, W, strict=True)]
-        if callable(found):  # a stack of networks
-            estimates = found(np.stack(h))
-        else:
-            estimates = [estimate(part) for estimate, part in zip(found, h, strict=True)]
-        rows.append([scores(a, b, density) for a, b in zip(x, estimates, strict=True)])
-    result = {key: np.array([row[key] for row in rows[1]]) for key in rows[1][0]}
-    return {**result, "validation": np.array([row["relative"] for row in rows[0]])}
+def _judge_stack(decode, density, W, *splits):
+    """Scores on each split for every dictionary of W [S, m, n], decoded by a stack of networks."""
+    answers = [decode(np.stack(x) @ W.transpose(0, 2, 1)) for x in splits]
+    columns = [
+        [scores(x, estimate, density) for x, estimate in zip(split, answer, strict=True)]
+        for split, answer in zip(splits, answers, strict=True)
+    ]
+    return zip(*columns, strict=True)
+
+
+def _collected(rows):
+    """Scores of the test split, and the error on the validation split, from those of both."""
+    validation, test = zip(*rows, strict=True)
+    result = {key: np.array([row[key] for row in test]) for key in test[0]}
+    return {**result, "validation": np.array([row["relative"] for row in validation])}
 
 
 def best_method(results):

@@ -9,6 +9,7 @@ import numpy as np
 from scipy.optimize import linprog, minimize_scalar
 from scipy.special import ndtr
 
+from common.cores import in_processes
 from common.recovery import DEAD, greedy
 
 EXACT = 1e-5  # largest error, relative to the largest entry of x, that still counts as exact
@@ -84,13 +85,16 @@ def transition(dictionaries, rho, trials, seed, method="l1"):
 
     Along a line, cells beyond two empty ones are taken as empty: recovery only gets harder.
     """
-    shares = np.zeros((len(dictionaries), len(rho)))
-    for row, (m, W) in zip(shares, dictionaries, strict=True):
+
+    def line(m, W):
+        row = np.zeros(len(rho))
         for column, r in enumerate(rho):
             if column >= 2 and row[column - 2 : column].max() == 0:
                 break
             row[column] = exact_share(W, max(1, round(r * m)), trials, seed + m, method)
-    return shares
+        return row
+
+    return np.stack(in_processes(line, *zip(*dictionaries, strict=True)))
 
 
 def halfway(rho, shares):

@@ -29,6 +29,10 @@ class TableFeatures:
         """Probability [instances] that a row is of the kind `sample` draws: always 1."""
         return torch.ones(self.instances, dtype=torch.float64, device=self.device)
 
+    def generator(self, seed):
+        """A generator for `sample`."""
+        return torch.Generator(device=self.device).manual_seed(seed)
+
     def sample(self, batch, generator=None, out=None):
         """Draw inputs x [instances, batch, n]; `out` as for SparseFeatures.sample."""
         shape = (self.instances, check_count(batch, "batch"))
@@ -39,6 +43,10 @@ class TableFeatures:
     def stacked(self, instances):
         """The same table for a stack of `instances`."""
         return TableFeatures(self.x, instances)
+
+    def part(self, index):
+        """The same table for the instances `index`, a slice."""
+        return self.stacked(len(range(self.instances)[index]))
 
 
 def split(x, share, seed):

@@ -2,21 +2,23 @@
 
 The loss of one instance is L = E sum_i I_i (x_i - x'_i)^2; losses are SUMMED over instances, so
 that an instance's gradient, and with it everything Adam does, is the same however many are stacked.
-Gradients are written out by hand (two lines of algebra, checked against autograd in the tests) and
-the next inputs are drawn in a second thread while the current ones are used.
+For the same reason a stack can be trained a block of instances at a time, each block small enough
+for the processor's cache, and several at once on several cores.
 """
 
 import math
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event
 
 import torch
 from tqdm import tqdm
 
 from common.checks import check_count, check_importance
+from common.cores import on_all_cores, one_thread
+from common.gradients import Gradients
 
-CHUNK = 2**19  # numbers drawn ahead at a time: enough to hide the hand-over between threads
+BLOCK = 2**18  # numbers in a batch of a block: more leave the cache, fewer wait on each other
+ONE_BLOCK = 2**17  # numbers in a batch up to which a stack is not divided
 
 
 @dataclass(frozen=True)
@@ -101,24 +103,54 @@ def train(
     data = _fit_data(model, data)
     importance = check_importance(importance, (model.instances,), model.n_features).to(model.W)
     wanted = _check_snapshots(snapshot_steps, recipe.steps)
-    step_of = _Stepper(model, data, importance, recipe.batch)
-    optimiser = _optimiser(model.parameters(), recipe)
-    history = History()
-    losses = []
-    with torch.no_grad(), _one_thread(), _batches(data, recipe, seed) as batches:
-        for step in tqdm(range(recipe.steps), desc=progress, disable=progress is None):
-            if step in wanted:
-                history.snapshots[step] = _copy(model)
-            loss = step_of(next(batches))
-            if step % record_every == 0 or step == recipe.steps - 1:
-                history.steps.append(step)
-                losses.append(loss.cpu())
-            _step(optimiser, recipe.rate(step))
+    parts = _blocks(model, recipe.batch)
+    seeds = torch.randint(2**62, (len(parts),), generator=torch.Generator().manual_seed(seed))
+    bar = tqdm(total=len(parts) * recipe.steps, desc=progress, disable=progress is None)
+    stop = Event()
+
+    def steps():
+        for step in range(recipe.steps):
+            if stop.is_set():
+                return
+            yield step
+            bar.update()
+
+    @torch.no_grad()  # counts for one thread only
+    def run(part, seed):
+        share = data.sampled_share[part]
+        gradients = Gradients(model, part, importance[part], share, recipe.batch)
+        inputs = _inputs(data.part(part), recipe.batch, seed)
+        return _descend(gradients, inputs, recipe, wanted, record_every, steps())
+
+    with bar:
+        try:
+            blocks = list(on_all_cores(run, parts, seeds.tolist()))
+        except BaseException:
+            stop.set()  # an interrupt must not leave blocks running
+            raise
+    weights, histories = zip(*blocks, strict=True)
+    model.load_state_dict(_joined(weights))
+    snapshots = {step: _joined([h.snapshots[step] for h in histories]) for step in sorted(wanted)}
+    return History(histories[0].steps, torch.cat([h.losses for h in histories], 1), snapshots)
+
+
+def _descend(gradients, inputs, recipe, wanted, record_every, steps):
+    """Train a block with `Gradients`; return its weights and its History."""
+    optimiser = _optimiser(gradients.parameters, recipe)
+    history, losses = History(), []
+    for step in steps:
+        if step in wanted:
+            history.snapshots[step] = gradients.weights()
+        record = step % record_every == 0 or step == recipe.steps - 1
+        loss = gradients.step(next(inputs), measure=record)
+        if record:
+            history.steps.append(step)
+            losses.append(loss.cpu())
+        _step(optimiser, recipe.rate(step))
     if recipe.steps in wanted:
-        history.snapshots[recipe.steps] = _copy(model)
-    history.losses = torch.stack(losses)
-    model.zero_grad(set_to_none=True)
-    return history
+        history.snapshots[recipe.steps] = gradients.weights()
+    history.losses = torch.stack(losses) if losses else None
+    return gradients.weights(), history
 
 
 def descend(parameters, losses, recipe, *, seed=0, progress=None):
@@ -129,11 +161,12 @@ def descend(parameters, losses, recipe, *, seed=0, progress=None):
     """
     optimiser = _optimiser(parameters, recipe)
     generator = torch.Generator().manual_seed(seed)
-    for step in tqdm(range(recipe.steps), desc=progress, disable=progress is None):
-        loss = losses(generator)
-        optimiser.zero_grad(set_to_none=True)
-        loss.sum().backward()
-        _step(optimiser, recipe.rate(step))
+    with one_thread():
+        for step in tqdm(range(recipe.steps), desc=progress, disable=progress is None):
+            loss = losses(generator)
+            optimiser.zero_grad(set_to_none=True)
+            loss.sum().backward()
+            _step(optimiser, recipe.rate(step))
     return loss.detach()
 
 
@@ -183,56 +216,33 @@ def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0, shared
     return share * mean + (1 - share) * empty, share * error
 
 
-class _Stepper:
-    """Loss per instance and gradients of one batch, with the empty inputs added exactly.
+def _blocks(model, batch):
+    """The stack as slices of instances: an even number of them, or one where it is small.
 
-    With z = W_out h + b, x' = f(z) and g = dL/dz = 2 I f'(z) (x' - x) / batch:
-    dL/db = sum g,  dL/dW_out = g h^T,  dL/dW = (W_out^T g, cut where a ReLU hid h) x^T,
-    and a tied model adds the transpose of dL/dW_out to dL/dW.
-    Everything is held feature-major, [instances, n or m, batch].
+    The division depends on the sizes alone, never on the number of cores.
     """
+    numbers = model.instances * model.n_features * batch
+    count = 1 if numbers <= ONE_BLOCK else 2 * math.ceil(numbers / (2 * BLOCK))
+    if model.W.device.type != "cpu":
+        count = 1
+    edges = [
+        part[0].item()
+        for part in torch.arange(model.instances).tensor_split(min(count, model.instances))
+    ]
+    return [slice(*pair) for pair in zip(edges, [*edges[1:], model.instances], strict=True)]
 
-    def __init__(self, model, data, importance, batch):
-        self.model = model
-        self.importance = importance
-        self.share = data.sampled_share.to(model.W)[:, None]
-        self.scale = (2 / batch * self.share * self.importance)[:, :, None]
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        # Reused every step: fresh megabytes a step cost more than the arithmetic on them.
-        self.h, self.g_hidden = (model.W.new_empty(*model.W.shape[:2], batch) for _ in range(2))
-        self.out, self.g = (model.b.new_empty(*model.b.shape, batch) for _ in range(2))
-        # As numbers, not booleans: those would be converted anew in every product.
-        self.mask, self.mask_hidden = torch.empty_like(self.out), torch.empty_like(self.h)
 
-    def __call__(self, x):
-        model, x = self.model, x.transpose(1, 2)
-        W, b, decoder = model.W, model.b, model.decoder
-        h = torch.bmm(W, x, out=self.h)
-        if model.hidden == "relu":
-            h.relu_()
-        out = torch.baddbmm(b[:, :, None], decoder, h, out=self.out)
-        if model.output == "relu":
-            out.relu_()
-        g = torch.sub(out, x, out=self.g)
-        squared_error = torch.linalg.vector_norm(g, dim=2).square_() / x.shape[2]
-        g.mul_(self.scale)
-        if model.output == "relu":
-            g.mul_(torch.gt(out, 0, out=self.mask))
-        g_hidden = torch.bmm(decoder.transpose(1, 2), g, out=self.g_hidden)
-        if model.hidden == "relu":
-            g_hidden.mul_(torch.gt(h, 0, out=self.mask_hidden))
-        torch.bmm(g_hidden, x.transpose(1, 2), out=W.grad)
-        if model.tied:
-            W.grad.baddbmm_(h, g.transpose(1, 2))
-        else:
-            torch.bmm(g, h.transpose(1, 2), out=model.W_out.grad)
-        torch.sum(g, dim=2, out=b.grad)
-        # Empty inputs: x = 0 gives x' = f(b), an error known without sampling.
-        at_zero = b.relu() if model.output == "relu" else b
-        b.grad.add_(2 * (1 - self.share) * self.importance * at_zero)
-        squared_error = self.share * squared_error + (1 - self.share) * at_zero**2
-        return (self.importance * squared_error).sum(1)
+def _inputs(data, batch, seed):
+    """Endless batches [instances, n, batch], each in the memory of the one before."""
+    generator = data.generator(seed)
+    buffer = torch.empty(data.instances, data.n_features, batch, device=data.device)
+    while True:
+        yield data.sample(batch, generator, out=buffer).transpose(1, 2)
+
+
+def _joined(weights):
+    """Weights of blocks, dictionaries of the same names, as those of the stack."""
+    return {name: torch.cat([block[name] for block in weights]) for name in weights[0]}
 
 
 def _fit_data(model, data):
@@ -252,46 +262,3 @@ def _check_snapshots(snapshot_steps, steps):
     if wrong:
         raise ValueError(f"snapshot steps must lie between 0 and {steps}, got {wrong[0]}")
     return wanted
-
-
-def _copy(model):
-    return {name: value.detach().cpu().clone() for name, value in model.named_parameters()}
-
-
-@contextmanager
-def _one_thread():
-    """One thread for the arithmetic: the other core draws inputs, and the result does not depend
-    on how many cores a machine has."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@contextmanager
-def _batches(data, recipe, seed):
-    """An iterator over batches of inputs, drawn ahead in one background thread."""
-    generator = torch.Generator(device=data.device).manual_seed(seed)
-    shape = (data.instances, data.n_features, recipe.batch)
-    ahead = max(1, CHUNK // math.prod(shape))
-
-    def empty():
-        return [torch.empty(shape, device=data.device) for _ in range(ahead)]
-
-    def draw(buffers):
-        return [data.sample(recipe.batch, generator, out=buffer) for buffer in buffers]
-
-    # A new thread starts with all cores again, so it has to be told as well.
-    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-
-        def stream():
-            used, filling = empty(), empty()
-            future = pool.submit(draw, filling)
-            while True:
-                batches, used, filling = future.result(), filling, used
-                future = pool.submit(draw, filling)  # what the caller has finished with
-                yield from batches
-
-        yield stream()

@@ -85,6 +85,6 @@ def joining_lines(joined, axes):
         at = max(axes[0].transLimits.transform((step, 1))[0], free)
         free = at + 0.05
         axes[0].text(
-            at, 1.01, i + 1, color=colors[i], size=7.5, ha="center", va="bottom",
+            at, 1.01, i + 1, color=colors[i], size=8.5, ha="center", va="bottom",
             transform=axes[0].transAxes,
         )  # fmt: skip

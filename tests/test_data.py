@@ -104,6 +104,13 @@ def test_skipping_empty_inputs_agrees_with_the_plain_sampler(generator):
     assert close(plain.mean() - share * conditional.mean(), 0, variance, count)
 
 
+def test_part_of_a_stack_keeps_densities_and_sampler():
+    data = SparseFeatures(3, [0.5, 0.2, 0.1], skip_empty=True).part(slice(1, 3))
+    assert data.density.tolist() == [0.2, 0.1]
+    assert data.skip_empty
+    assert data.sample(4).shape == (2, 4, 3)
+
+
 def test_same_seed_same_inputs():
     draws = [SparseFeatures(3, 0.4).sample(9, torch.Generator().manual_seed(5)) for _ in range(2)]
     assert torch.equal(*draws)

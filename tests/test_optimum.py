@@ -138,6 +138,23 @@ def test_batches_of_rosenbrock_and_quadratics():
     assert torch.allclose(found.x - centre, minimum.double(), atol=1e-6)
 
 
+def test_a_problem_that_gains_nothing_is_given_up():
+    """Problem 0 has a kink at its minimum, where no gradient gets small; 1 is smooth."""
+    calls = torch.zeros(2)
+
+    def function(x, index):
+        calls[index] += 1
+        value = torch.where(index == 0, x[:, 0].abs(), x[:, 0] ** 2)
+        return value, torch.where(index == 0, x[:, 0].sign(), 2 * x[:, 0])[:, None]
+
+    start = torch.full((2, 1), 0.7).double()
+    limits = {"tolerance": 1e-8, "rounds": 10_000, "gain": 1e-9}
+    found = minimise_batch(function, start, torch.ones(2, 1).double(), **limits)
+    assert found.converged.tolist() == [False, True]
+    assert found.value[0] < 1e-6
+    assert calls[0] < 400
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -36,6 +36,7 @@ def test_samples_are_rows_of_the_table(x, generator):
     written = data.sample(40, torch.Generator().manual_seed(1), out=out)
     assert torch.equal(written, data.sample(40, torch.Generator().manual_seed(1)))
     assert written.data_ptr() == out.data_ptr()
+    assert data.part(slice(1, 3)).sample(40, generator).shape == (2, 40, 5)
 
 
 def test_bad_tables_are_refused(x):

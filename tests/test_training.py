@@ -1,13 +1,16 @@
-"""Training: gradients against autograd, packing invariance, recipes, errors."""
+"""Training: packing and blocks, recipes, interrupts, errors."""
+
+import threading
 
 import pytest
 import torch
 
+from common import training
 from common.data import SparseFeatures, importance_decay
 from common.exact import population_loss
 from common.model import ToyModel
 from common.theory import linear_optimum
-from common.training import AUTHORS, FAST, Recipe, _Stepper, estimate_loss, train
+from common.training import AUTHORS, FAST, Recipe, estimate_loss, train
 
 SHORT = Recipe(
     steps=40, batch=64, learning_rate=1e-2, weight_decay=0.01, cosine=True, skip_empty=False
@@ -17,10 +20,13 @@ SHORT = Recipe(
 class Fixed:
     """Data that return the same batch again and again, for one stack or a slice of it."""
 
-    def __init__(self, x, share=1.0):
+    def __init__(self, x):
         self.x, self.n_features, self.instances = x, x.shape[2], x.shape[0]
-        self.density = self.sampled_share = torch.full((x.shape[0],), share, dtype=torch.float64)
+        self.density = self.sampled_share = torch.ones(x.shape[0], dtype=torch.float64)
         self.device = x.device
+
+    def generator(self, seed):
+        return None
 
     def sample(self, batch, generator=None, out=None):
         return self.x
@@ -28,30 +34,8 @@ class Fixed:
     def stacked(self, instances):
         return self
 
-
-@pytest.mark.parametrize("hidden", ["linear", "relu"])
-@pytest.mark.parametrize("output", ["linear", "relu"])
-@pytest.mark.parametrize("tied", [True, False])
-def test_gradients_equal_autograd(hidden, output, tied, generator):
-    """Hand-written loss and gradients, in float64, against autograd on the plain formula."""
-    model = ToyModel(6, 3, 4, hidden=hidden, output=output, tied=tied, generator=generator)
-    model = model.double()
-    with torch.no_grad():
-        model.b.normal_(0, 0.3, generator=generator)
-    x = SparseFeatures(6, torch.full((4,), 0.4)).sample(32, generator).double()
-    importance = torch.rand(4, 6, generator=generator, dtype=torch.float64)
-    share = 0.7  # as if 30 % of inputs were empty and had been skipped
-
-    full = (importance[:, None] * (model(x) - x) ** 2).sum(-1).mean(1)
-    empty = (importance * model(torch.zeros(4, 1, 6, dtype=torch.float64))[:, 0] ** 2).sum(-1)
-    loss = share * full + (1 - share) * empty
-    expected = torch.autograd.grad(loss.sum(), list(model.parameters()))
-
-    with torch.no_grad():
-        found = _Stepper(model, Fixed(x, share), importance, batch=32)(x)
-    assert torch.allclose(found, loss, rtol=1e-12)
-    for parameter, gradient in zip(model.parameters(), expected, strict=True):
-        assert torch.allclose(parameter.grad, gradient, rtol=1e-10, atol=1e-14)
+    def part(self, index):
+        return Fixed(self.x[index])
 
 
 def test_packing_invariance(generator):
@@ -68,6 +52,78 @@ def test_packing_invariance(generator):
         train(alone, Fixed(x[k : k + 1]), importance[k : k + 1], recipe=SHORT)
         assert torch.allclose(alone.W[0], stack.W[k], atol=1e-6)
         assert torch.allclose(alone.b[0], stack.b[k], atol=1e-6)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Blocks of two or three instances of SHORT runs of five features."""
+    monkeypatch.setattr(training, "ONE_BLOCK", 1)
+    monkeypatch.setattr(training, "BLOCK", 3 * 5 * SHORT.batch)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_a_stack_trained_in_blocks_ends_as_in_one(tied, generator, small_blocks, monkeypatch):
+    """On the same inputs: weights, losses and snapshots, in the order of the stack."""
+    x = SparseFeatures(5, torch.linspace(0.1, 1, 10)).sample(SHORT.batch, generator)
+    importance = torch.rand(10, 5, generator=generator)
+    models = [
+        ToyModel(5, 2, 10, tied=tied, generator=torch.Generator().manual_seed(3)) for _ in range(2)
+    ]
+    options = {"recipe": SHORT, "snapshot_steps": [0, 20]}
+    blocks = training._blocks(models[0], SHORT.batch)
+    assert len(blocks) == 4
+    assert [k for block in blocks for k in range(10)[block]] == list(range(10))
+    some = train(models[0], Fixed(x), importance, **options)
+    monkeypatch.setattr(training, "ONE_BLOCK", 2**30)
+    assert len(training._blocks(models[1], SHORT.batch)) == 1
+    one = train(models[1], Fixed(x), importance, **options)
+    assert some.steps == one.steps
+    assert torch.allclose(some.losses, one.losses, rtol=1e-5)
+    for step in (0, 20):
+        for name, value in one.snapshots[step].items():
+            assert torch.allclose(some.snapshots[step][name], value, atol=1e-6)
+    for name, value in models[1].state_dict().items():
+        assert torch.allclose(models[0].state_dict()[name], value, atol=1e-6)
+
+
+def test_blocks_draw_inputs_of_their_own_whatever_the_cores(small_blocks, monkeypatch):
+    """One and three cores give the same bits; equal instances of two blocks do not."""
+
+    def run(cores):
+        monkeypatch.setattr("os.cpu_count", lambda: cores)
+        model = ToyModel(5, 2, 10)
+        with torch.no_grad():
+            model.W.copy_(torch.linspace(-1, 1, 10).reshape(1, 2, 5).expand(10, 2, 5))
+        return train(model, SparseFeatures(5, 0.3), recipe=SHORT).losses
+
+    alone = run(1)
+    assert torch.equal(alone, run(3))
+    assert len(alone[0].unique()) == 10
+
+
+def test_an_interrupt_ends_all_blocks(small_blocks, monkeypatch):
+    """A block that fails or Ctrl-C: the others stop early, the model keeps its weights."""
+    recipe = Recipe(10**7, 64, 1e-2, 0.0, cosine=False, skip_empty=False)
+
+    class Failing(SparseFeatures):
+        def stacked(self, instances):
+            return self
+
+        def part(self, index):
+            if index.start == 0:
+                raise KeyboardInterrupt
+            return super().part(index)
+
+    model = ToyModel(5, 2, 10)
+    before = model.W.detach().clone()
+    workers = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        train(model, Failing(5, torch.full((10,), 0.5)), recipe=recipe)
+    assert torch.equal(model.W, before)
+    for thread in threading.enumerate():
+        if thread.name.startswith("ThreadPoolExecutor"):
+            thread.join(timeout=30)
+    assert threading.active_count() <= workers
 
 
 def test_training_is_reproducible_from_its_seed():

@@ -1,0 +1,45 @@
+"""Independent pieces of work, one a core at a time.
+
+Threads for tensor operations, which let go of Python's lock; processes for everything else.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import torch
+from joblib import Parallel, delayed
+
+
+@contextmanager
+def one_thread():
+    """Tensor operations on one thread only: faster for small ones, and the same on any machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def on_all_cores(function, *parts):
+    """Yield function(part), as `map` does, for every part in order, each computed on one thread.
+
+    Faster than sharing out every small tensor operation over the cores, and the results do not
+    depend on how many cores there are. When the caller stops early, parts not begun are dropped.
+    """
+    # A new thread starts with all cores, so each has to be told.
+    pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield from pool.map(function, *parts)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_processes(function, *parts):
+    """List of function(part), as `map` does, computed in as many processes as there are cores.
+
+    The processes start once, which takes seconds, and wait for the next call. function and parts
+    are sent to them, so they should be small.
+    """
+    return Parallel(n_jobs=os.cpu_count(), max_nbytes=None)(map(delayed(function), *parts))

@@ -1,0 +1,67 @@
+"""Work spread over the cores: order, one thread each, failures, stopping early."""
+
+import os
+import threading
+
+import pytest
+import torch
+
+from common.cores import in_processes, on_all_cores, one_thread
+
+
+def square(x):
+    return x * x
+
+
+def refuse(x):
+    raise ValueError(f"no {x}")
+
+
+def test_one_thread_gives_the_others_back_also_after_a_failure():
+    before = torch.get_num_threads()
+    with pytest.raises(ValueError, match="no 1"), one_thread():
+        assert torch.get_num_threads() == 1
+        refuse(1)
+    assert torch.get_num_threads() == before
+
+
+def test_threads_give_results_in_order_with_one_thread_each():
+    before = torch.get_num_threads()
+    found = list(on_all_cores(lambda x, y: (x - y, torch.get_num_threads()), range(9), [1] * 9))
+    assert found == [(x - 1, 1) for x in range(9)]
+    assert torch.get_num_threads() == before
+
+
+def test_a_failure_in_a_thread_reaches_the_caller():
+    with pytest.raises(ValueError, match="no 0"):
+        list(on_all_cores(refuse, range(3)))
+
+
+def test_parts_not_begun_are_dropped_when_the_caller_stops(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    begun, go_on = [], threading.Event()
+
+    def work(x):
+        begun.append(x)
+        if x:
+            go_on.wait(30)
+        return x
+
+    results = on_all_cores(work, range(100))
+    assert next(results) == 0
+    results.close()
+    go_on.set()
+    assert len(begun) <= 3
+
+
+def test_processes_give_results_in_order():
+    shift = 3
+    assert in_processes(square, range(5)) == [0, 1, 4, 9, 16]
+    assert in_processes(lambda x, y: x + y + shift, [1, 2], [10, 20]) == [14, 25]
+    places = in_processes(lambda _: os.getpid(), range(4))
+    assert os.cpu_count() == 1 or os.getpid() not in places
+
+
+def test_a_failure_in_a_process_reaches_the_caller():
+    with pytest.raises(ValueError, match="no 0"):
+        in_processes(refuse, range(3))
