@@ -40,6 +40,7 @@ def in_processes(function, *parts):
     """List of function(part), as `map` does, computed in as many processes as there are cores.
 
     The processes start once, which takes seconds, and wait for the next call. function and parts
-    are sent to them, so they should be small.
+    are sent to them, so they should be small. Where several parts fail, one failure is raised: the
+    first to happen.
     """
     return Parallel(n_jobs=os.cpu_count(), max_nbytes=None)(map(delayed(function), *parts))

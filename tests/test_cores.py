@@ -63,5 +63,9 @@ def test_processes_give_results_in_order():
 
 
 def test_a_failure_in_a_process_reaches_the_caller():
-    with pytest.raises(ValueError, match="no 0"):
-        in_processes(refuse, range(3))
+    # One part fails: of several failures the first to happen is raised, and that is chance.
+    def refuse_one(x):
+        return refuse(x) if x == 1 else x
+
+    with pytest.raises(ValueError, match="no 1"):
+        in_processes(refuse_one, range(3))
