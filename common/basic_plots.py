@@ -6,6 +6,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator
 
 from common import geometry
+from common.matrix_plots import gram_with_bias, signed_colorbar
 from common.plotting import (
     GREY,
     MANY,
@@ -13,10 +14,8 @@ from common.plotting import (
     UNSHOWN,
     array,
     cell_edges,
-    gram_with_bias,
     norm_bars,
     range_band,
-    signed_colorbar,
     superposition_colorbar,
 )
 

@@ -26,21 +26,22 @@ import torch
 TINY = 1e-100  # keeps 0 / 0 away; its square is still a number
 
 
-def row_loss(c, t, p):
+def row_loss(c, t, p, most=None):
     """E (x_0 - relu(z))^2 of every output row, for z = t + c.x, by the number of active features.
 
     c : [rows, n], a row of A with the own feature first;  t : [rows], the biases;
-    p : [rows, n], densities in the order of c.
+    p : [rows, n], densities in the order of c;  most : active features up to which, n when None.
 
-    Returns [n + 1, rows]: the contribution of the inputs with k active features, k = 0 ... n, each
-    with its probability. Differentiable in c and t. 3^n terms a row.
+    Returns [most + 1, rows]: the contribution of the inputs with k active features, k = 0 ... most,
+    each with its probability. Differentiable in c and t. 3^n terms a row when most is n.
     """
     c, p = c.T, p.T  # the long axis last: everything below works on whole rows of memory
     n = len(c)
+    most = n if most is None else most
     by_count = []
     F1 = F2 = H = None
-    for k in range(n + 1):
-        states = _states(n, k, c.device)
+    for k in range(most + 1):
+        states = _states(n, k, most, c.device)
         F1, F2, H = _moments(c, t, states, F1, F2, H)
         weight = _weights(p, states)
         loss = (weight * F2[:: states.shifts]).sum(0)
@@ -64,17 +65,19 @@ def _weights(p, states):
 class _States:
     """The pairs (C, V) with |C| = k and V a subset of the complement, V = {} first for each C.
 
+    Together they have at most `most` members: no larger C needs them.
+
     A state stands for F_C(t + sum_V c) and H_C(t + sum_V c); it is one line of the tensors here.
     Sets that hold feature 0 come first, so that H needs only the first `owned` states. `slots`
     [k, states] lists the members of C; `shifted` and `unshifted` [k, states] index the states
     (C - j, V + j) and (C - j, V) one level down.
     """
 
-    def __init__(self, n, k, device):
-        pairs = _pairs(n, k)
-        below = {pair: index for index, pair in enumerate(_pairs(n, k - 1))} if k else {}
+    def __init__(self, n, k, most, device):
+        pairs = _pairs(n, k, most)
+        below = {pair: index for index, pair in enumerate(_pairs(n, k - 1, most))} if k else {}
         self.k = k
-        self.shifts = 2 ** (n - k)
+        self.shifts = len(pairs) // sum(not V for _, V in pairs)  # every C has as many V
         self.owned = sum(0 in C for C, _ in pairs)
         self.active = self._members([C for C, _ in pairs], n, device)
         self.shift = self._members([V for _, V in pairs], n, device)
@@ -91,15 +94,15 @@ class _States:
 
 
 @lru_cache(maxsize=64)
-def _states(n, k, device):
-    return _States(n, k, device)
+def _states(n, k, most, device):
+    return _States(n, k, most, device)
 
 
-def _pairs(n, k):
+def _pairs(n, k, most):
     pairs = []
     for C in combinations(range(n), k):
         free = [j for j in range(n) if j not in C]
-        for size in range(len(free) + 1):
+        for size in range(most - k + 1):
             pairs += [(frozenset(C), frozenset(V)) for V in combinations(free, size)]
     return pairs
 

@@ -64,20 +64,24 @@ def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"
     return (importance * loss).sum(-1).reshape(batch)
 
 
-def loss_by_active_features(W, b, density, importance=None, *, W_out=None):
+def loss_by_active_features(W, b, density, importance=None, *, W_out=None, most=None):
     """The ReLU loss by number of active features: terms p^k S^(n-k) L_k of the paper's expansion.
 
-    Arguments as for population_loss, up to 5 features. Returns [n + 1, ...], summing to the loss.
+    Arguments as for population_loss, up to 5 features; `most` is the last k, n when None. Returns
+    [most + 1, ...]; all n + 1 terms sum to the loss.
     """
     A, b = _effective(W, b, W_out)
     batch, n = b.shape[:-1], b.shape[-1]
     if n > CUBE_FEATURES:
         raise ValueError(f"the split takes at most {CUBE_FEATURES} features, got {n}")
+    if most is not None and not 0 <= most <= n:
+        raise ValueError(f"most must lie between 0 and {n}, got {most}")
     p = check_feature_density(density, batch, n).to(A.device)
     importance = check_importance(importance, batch, n).to(A.device)
     densities = p[..., _order(n, A.device)]
-    rows = cube.row_loss(_own_first(A).reshape(-1, n), b.reshape(-1), densities.reshape(-1, n))
-    return (rows.reshape(n + 1, *batch, n) * importance).sum(-1)
+    flat = (_own_first(A).reshape(-1, n), b.reshape(-1), densities.reshape(-1, n))
+    rows = cube.row_loss(*flat, most)
+    return (rows.reshape(len(rows), *batch, n) * importance).sum(-1)
 
 
 def _effective(W, b, W_out):

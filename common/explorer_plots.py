@@ -1,6 +1,7 @@
 """Panels of the explorer's pictures: one optimum, in drawings and numbers."""
 
 from common import geometry, plotting
+from common.matrix_plots import gram_with_bias
 
 WRITTEN = 0.05  # entries of W^T W and b are written into their cells from this size on
 DARK = 0.6  # and in white from this size on
@@ -63,8 +64,8 @@ def _rows(n, ax):
 
 
 def gram_in_numbers(G, b, ax):
-    """`plotting.gram_with_bias` of G [n, n] and b [n], with its larger entries written in."""
-    plotting.gram_with_bias(G, b, ax, "$W^T W$ and $b$")
+    """`gram_with_bias` of G [n, n] and b [n], with its larger entries written in."""
+    gram_with_bias(G, b, ax, "$W^T W$ and $b$")
     n = len(b)
     cells = [(j + 0.5, i + 0.5, G[i, j].item()) for i in range(n) for j in range(n)]
     cells += [(n + 1, i + 0.5, b[i].item()) for i in range(n)]

@@ -182,88 +182,6 @@ def feature_legend(fig, n_features, title=BY_IMPORTANCE):
     )
 
 
-def gram_grid(Gs, bs, titles, row_labels, label="$W^T W$ and $b$", size=1.7):
-    """Effective matrices [rows, columns, n, n] with biases [rows, columns, n], one colour bar."""
-    Gs, bs = array(Gs), array(bs)
-    rows, columns = len(row_labels), len(titles)
-    fig, axes = plt.subplots(
-        rows, columns, figsize=(size * columns + 0.8, size * rows + 0.25), squeeze=False
-    )
-    # A bias nearer to its own matrix than to the next one.
-    fig.get_layout_engine().set(w_pad=0.1, h_pad=0.06)
-    for row, column in np.ndindex(rows, columns):
-        ax = axes[row, column]
-        numbers = row == rows - 1 and column == 0
-        gram_with_bias(Gs[row, column], bs[row, column], ax, numbers=numbers)
-        if row < rows - 1:
-            ax.set_xticks([])
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title)
-    for ax, text in zip(axes[:, 0], row_labels, strict=True):
-        ax.set_ylabel(text)
-    beyond = max(np.abs(Gs).max(), np.abs(bs).max()) > 1
-    signed_colorbar(fig, axes, label, extend="both" if beyond else "neither")
-    return fig
-
-
-def gram_with_bias(G, b, ax, title=None, numbers=True):
-    """W^T W [n, n] and, a little apart, b [n]: blue (-1) to red (+1).
-
-    Row i is output i, from the top; column j is input j. Rows and columns are numbered when there
-    are few and `numbers` is set.
-    """
-    G, b = array(G), array(b)
-    n = len(b)
-    many = n > MANY  # then no lines between cells, and pixels in the PDF, not thousands of shapes
-    wide = max(1, n / 20)  # of the bias; one cell would be a mere line beside 80 columns
-    edges = [*range(n + 1), n + 0.5 * wide, n + 1.5 * wide]
-    gap = np.full((n, 1), np.nan)
-    ax.pcolormesh(
-        edges, range(n + 1), np.hstack([G, gap, b[:, None]]), cmap=SIGNED, vmin=-1, vmax=1,
-        edgecolors="none" if many else "white", linewidth=0.4, rasterized=many,
-    )  # fmt: skip
-    shown = np.arange(1, n + 1) if numbers and n <= FEW else np.arange(0)
-    ax.set_xticks([*(shown - 0.5), n + wide], [*shown, "$b$"])
-    ax.set_yticks(shown - 0.5, shown)
-    ax.set(aspect="equal", ylim=(n, 0))  # the first output at the top
-    ax.tick_params(length=0)
-    sns.despine(ax=ax, left=True, bottom=True)
-    if title is not None:
-        ax.set_title(title)
-    return ax.figure
-
-
-def matrix(values, ax, title=None, shown=None):
-    """A small signed matrix [n, n] with its entries written in; row 1 at the top.
-
-    shown : [n] booleans; rows and columns of the other features are left grey. All when None.
-    """
-    values = np.round(array(values), 2) + 0.0  # + 0.0 makes -0.00 a plain 0.00
-    n = len(values)
-    shown = np.ones(n, bool) if shown is None else array(shown)
-    sns.heatmap(
-        values, ax=ax, cmap=SIGNED, vmin=-1, vmax=1, cbar=False, square=True, linewidths=0.6,
-        annot=n <= FEW, fmt=".2f", annot_kws={"size": 7}, mask=~np.outer(shown, shown),
-        xticklabels=range(1, n + 1), yticklabels=range(1, n + 1),
-    )  # fmt: skip
-    ax.set_facecolor(UNSHOWN)
-    ax.tick_params(length=0, rotation=0)
-    if title is not None:
-        ax.set_title(title)
-    return ax.figure
-
-
-def signed_colorbar(fig, axes, label, extend="neither"):
-    """The colour bar that goes with `gram_with_bias` and `matrix`.
-
-    extend : "both" where values beyond -1 and 1 are drawn in the colours of the ends.
-    """
-    scale = plt.cm.ScalarMappable(Normalize(-1, 1), SIGNED)
-    fig.colorbar(
-        scale, ax=axes, label=label, ticks=[-1, 0, 1], aspect=18, shrink=0.8, extend=extend
-    )
-
-
 def norm_bars(norms, superposition, ax, title=None):
     """Feature norms [n] as bars coloured by superposition [n]; the most important at the top.
 
@@ -292,15 +210,3 @@ def superposition_colorbar(fig, axes):
     fig.colorbar(
         scale, ax=axes, label="superposition", ticks=[0, 1], aspect=18, shrink=0.8
     ).ax.set_yticklabels(["0", "≥ 1"])
-
-
-def embedding_report(W, axes, label):
-    """One model W [2, n] in three panels: vectors, cosines, norms (by superposition).
-
-    Cosines of features that are not represented are left out: their direction means little.
-    """
-    feature_vectors(W, axes[0])
-    axes[0].set_ylabel(label)
-    matrix(geometry.interference(W), axes[1], shown=geometry.represented(W))
-    norm_bars(geometry.feature_norms(W), geometry.superposition(W), axes[2])
-    return axes[0].figure

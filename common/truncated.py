@@ -1,5 +1,7 @@
 """Models chosen by the loss of inputs with few active features alone."""
 
+from math import comb
+
 import torch
 
 from common.checks import check_count
@@ -19,9 +21,10 @@ def minimise_up_to(most, n_features, n_hidden, density, importance, *, restarts,
     count = len(density)
 
     def loss(W, b, p, weights):
-        return loss_by_active_features(W, b, p, weights)[: most + 1].sum(0)
+        return loss_by_active_features(W, b, p, weights, most=most).sum(0)
 
-    problem = Problem(n, m, density, importance.expand(count, n), loss, terms=n * 3**n)
+    terms = n * sum(comb(n, k) * 2**k for k in range(most + 1))  # 3^n for all k
+    problem = Problem(n, m, density, importance.expand(count, n), loss, terms)
     cell = torch.arange(count).repeat_interleave(restarts)
     found = problem.minimise(starts(n, m, restarts, seed).repeat(count, 1), cell, None)
     best = found.value.reshape(count, restarts).argmin(1) + restarts * torch.arange(count)

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from common import plotting
+from common.matrix_plots import signed_colorbar
 from common.plotting import array, cell_edges
 
 STABLE_COLOR, SADDLE_COLOR = "#8fb7d9", "0.93"
@@ -27,7 +28,7 @@ def response_matrices(stages, titles, size=2.3):
         for spine in ax.spines.values():
             spine.set_visible(False)
     axes[0].set_ylabel("output")
-    plotting.signed_colorbar(fig, axes, "response", extend="both")
+    signed_colorbar(fig, axes, "response", extend="both")
     return fig
 
 

@@ -16,23 +16,26 @@ import torch
 
 def rational_loss(W, b, density, importance, W_out=None):
     """Loss of one tied or untied ReLU model: W [m, n], b [n], density a number or [n]."""
+    return float(sum(rational_terms(W, b, density, importance, W_out)))
+
+
+def rational_terms(W, b, density, importance, W_out=None):
+    """The part of that loss from inputs with k active features, for k = 0 ... n, as fractions."""
     n = len(b)
     A = matrix_product(W.T if W_out is None else W_out, W)
     b = [Fraction(float(v)) for v in b]
     p = [Fraction(float(v)) for v in torch.as_tensor(density, dtype=torch.float64).expand(n)]
     importance = [Fraction(float(v)) for v in importance]
-    total = Fraction(0)
-    for i in range(n):
-        loss = p[i] / 3
-        for k in range(n + 1):
-            for active in combinations(range(n), k):
-                weight = prod(p[j] if j in active else 1 - p[j] for j in range(n))
-                c = {j: A[i][j] for j in active}
-                loss += weight * relu_moment(list(c.values()), b[i], 2)
-                if i in active:
-                    loss -= 2 * weight * own_moment(c, i, b[i])
-        total += importance[i] * loss
-    return float(total)
+    terms = [Fraction(0)] * (n + 1)
+    for i, k in product(range(n), range(n + 1)):
+        for active in combinations(range(n), k):
+            weight = prod(p[j] if j in active else 1 - p[j] for j in range(n))
+            c = {j: A[i][j] for j in active}
+            loss = relu_moment(list(c.values()), b[i], 2)
+            if i in active:
+                loss += Fraction(1, 3) - 2 * own_moment(c, i, b[i])
+            terms[k] += importance[i] * weight * loss
+    return terms
 
 
 def matrix_product(left, right):

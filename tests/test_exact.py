@@ -5,10 +5,10 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import rational_loss
+from oracles import rational_loss, rational_terms
 
 from common.data import SparseFeatures, importance_decay
-from common.exact import population_loss
+from common.exact import loss_by_active_features, population_loss
 from common.model import ToyModel
 from common.theory import linear_optimum
 from common.training import estimate_loss
@@ -70,6 +70,24 @@ def test_five_features(generator):
     W, b = weights(5, 2, generator)
     for p in (1.0, 0.2, 0.01):
         check(W, b, p)
+
+
+@pytest.mark.parametrize(("n", "m"), SIZES)
+def test_terms_by_active_features(n, m, generator):
+    """Each term of the paper's expansion, whether all are asked for or only the first ones."""
+    importance = importance_decay(n, 0.7)
+    for p in (1.0, 0.3, 0.01):
+        W, b = weights(n, m, generator)
+        expected = [float(term) for term in rational_terms(W, b, p, importance)]
+        for most in (None, *range(n + 1)):
+            found = loss_by_active_features(W, b, p, importance, most=most)
+            assert found.tolist() == pytest.approx(expected[: len(found)], rel=1e-11, abs=1e-15)
+            assert len(found) == (n if most is None else most) + 1
+
+
+def test_more_active_features_than_there_are_are_refused():
+    with pytest.raises(ValueError, match="most must lie between 0 and 3, got 4"):
+        loss_by_active_features(torch.zeros(2, 3), torch.zeros(3), 0.1, most=4)
 
 
 @pytest.mark.parametrize("output", ["relu", "linear"])

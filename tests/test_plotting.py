@@ -6,7 +6,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from common import animation, geometry, plotting
+from common import animation, geometry, matrix_plots, plotting
 
 pytestmark = pytest.mark.usefixtures("drawing")
 
@@ -40,7 +40,7 @@ def test_gram_has_output_one_at_the_top_and_red_for_plus():
     G, b = torch.zeros(3, 3), torch.tensor([0.0, 0.0, -1.0])
     G[0, 2] = 1
     _, ax = plt.subplots()
-    plotting.gram_with_bias(G, b, ax)
+    matrix_plots.gram_with_bias(G, b, ax)
     bias = 3.5  # half a cell lies between the two
     assert is_red(heatmap_pixel(ax, 0, 2))
     for row, column in ((2, 0), (2, 2), (0, 0), (0, bias)):
@@ -53,7 +53,7 @@ def test_gram_has_output_one_at_the_top_and_red_for_plus():
 
 def test_gram_grid_numbers_the_first_panel_only():
     G, b = torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3)
-    fig = plotting.gram_grid(G, b, ["left", "right"], ["output"])
+    fig = matrix_plots.gram_grid(G, b, ["left", "right"], ["output"])
     left, right, bar = fig.axes
     assert [left.get_title(), right.get_title()] == ["left", "right"]
     assert tick_texts(left.yaxis) == ["1", "2", "3"] and tick_texts(right.yaxis) == []
@@ -62,7 +62,7 @@ def test_gram_grid_numbers_the_first_panel_only():
 
 
 def test_gram_grid_keeps_a_bias_nearer_to_its_own_matrix():
-    fig = plotting.gram_grid(torch.zeros(1, 3, 5, 5), torch.zeros(1, 3, 5), list("abc"), [""])
+    fig = matrix_plots.gram_grid(torch.zeros(1, 3, 5, 5), torch.zeros(1, 3, 5), list("abc"), [""])
     fig.canvas.draw()
     left, right = (ax.get_window_extent() for ax in fig.axes[:2])
     cell = left.width / 6.5
@@ -71,7 +71,7 @@ def test_gram_grid_keeps_a_bias_nearer_to_its_own_matrix():
 
 @pytest.mark.parametrize(("largest", "extend"), [(1.0, "neither"), (1.2, "both")])
 def test_the_colour_bar_has_points_where_values_lie_beyond_it(largest, extend):
-    fig = plotting.gram_grid(
+    fig = matrix_plots.gram_grid(
         largest * torch.eye(2)[None, None], torch.zeros(1, 1, 2), ["one"], [""]
     )
     assert fig.axes[0].collections[0].get_clim() == (-1, 1)
@@ -80,7 +80,7 @@ def test_the_colour_bar_has_points_where_values_lie_beyond_it(largest, extend):
 
 def test_gram_grid_names_its_rows_and_columns():
     G, b = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4)
-    fig = plotting.gram_grid(G, b, ["a", "b", "c"], ["one", "two"], "label")
+    fig = matrix_plots.gram_grid(G, b, ["a", "b", "c"], ["one", "two"], "label")
     assert [ax.get_title() for ax in fig.axes[:6]] == ["a", "b", "c", "", "", ""]
     assert [fig.axes[k].get_ylabel() for k in (0, 3)] == ["one", "two"]
 
@@ -109,7 +109,7 @@ def test_a_loss_surface_is_darkest_at_its_minimum_with_the_first_weight_to_the_r
 
 def test_large_gram_is_not_numbered():
     _, ax = plt.subplots()
-    plotting.gram_with_bias(torch.eye(80), torch.zeros(80), ax)
+    matrix_plots.gram_with_bias(torch.eye(80), torch.zeros(80), ax)
     assert tick_texts(ax.xaxis) == ["$b$"] and tick_texts(ax.yaxis) == []
 
 
@@ -117,7 +117,7 @@ def test_matrix_has_row_one_at_the_top():
     _, ax = plt.subplots()
     values = np.zeros((3, 3))
     values[0, 2] = -1
-    plotting.matrix(values, ax)
+    matrix_plots.matrix(values, ax)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["1", "2", "3"]
     corner = ax.collections[0].get_array().reshape(3, 3)
     assert corner[0, 2] == -1 and ax.yaxis_inverted()
@@ -126,14 +126,14 @@ def test_matrix_has_row_one_at_the_top():
 def test_matrix_leaves_out_features_that_mean_little_and_writes_no_negative_zero():
     _, ax = plt.subplots()
     values = np.array([[1, -0.001, 0.5], [-0.001, 1, 0.5], [0.5, 0.5, 1]])
-    plotting.matrix(values, ax, shown=torch.tensor([True, True, False]))
+    matrix_plots.matrix(values, ax, shown=torch.tensor([True, True, False]))
     assert [text.get_text() for text in ax.texts] == ["1.00", "0.00", "0.00", "1.00"]
     assert ax.get_facecolor()[:3] == to_rgb(plotting.UNSHOWN)
 
 
 def test_matrix_takes_more_features_than_it_can_write_entries_for():
     _, ax = plt.subplots()
-    plotting.matrix(np.eye(12), ax)
+    matrix_plots.matrix(np.eye(12), ax)
     assert tick_texts(ax.yaxis)[-1] == "12" and not ax.texts
 
 
