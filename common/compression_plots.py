@@ -2,13 +2,12 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from matplotlib.colors import ListedColormap
+from matplotlib.colors import to_rgb
 
 from common.compression import FATES
 from common.plotting import array, cell_edges
 
-FATE_COLORS = ListedColormap(["#33508c", "#c8553d", "0.82"])  # as in the phase diagrams
+FATE_COLORS = ("#33508c", "#c8553d", "0.82")  # as in the phase diagrams
 
 
 def show(found, values, ax, title):
@@ -20,10 +19,11 @@ def show(found, values, ax, title):
 
 
 def show_phases(found, ax, title):
-    """The fate of most features as colour; onset of superposition (solid), all stored (dotted)."""
-    most = torch.stack(list(found.fates().values())).argmax(0)
-    ax.pcolormesh(*_edges(found), array(most).T, cmap=FATE_COLORS, vmin=-0.5, vmax=2.5,
-                  rasterized=True)  # fmt: skip
+    """The three fates' colours mixed by their shares; onset of superposition (solid), all stored
+    (dotted)."""
+    shares = np.stack([array(share) for share in found.fates().values()])  # [fates, n, D]
+    mixed = np.einsum("fmd,fc->dmc", shares, [to_rgb(color) for color in FATE_COLORS])
+    ax.pcolormesh(*_edges(found), mixed.clip(0, 1), rasterized=True)
     for line, style in ((found.onset(), "-"), (found.all_stored(), ":")):
         ax.plot(found.hidden, array(line), style, color="black", lw=1.3)
     _finish(found, ax, title)
@@ -31,9 +31,9 @@ def show_phases(found, ax, title):
 
 def phase_legend(fig):
     """The colours and lines of `show_phases`, below the figure."""
-    handles = [plt.Rectangle((0, 0), 1, 1, color=FATE_COLORS(k)) for k in range(len(FATES))]
+    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in FATE_COLORS]
     handles += [plt.Line2D([], [], color="black", ls=style) for style in ("-", ":")]
-    labels = [f"most {fate}" for fate in FATES] + ["first superposition", "all stored"]
+    labels = [*FATES, "first superposition", "all stored"]
     fig.legend(handles, labels, loc="outside lower center", ncols=3)
 
 

@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 
 from common import compression, compression_plots
 from common.training import FAST
@@ -61,6 +62,17 @@ def test_dense_is_at_the_top_and_compression_on_the_left(found):
     top = ax.transData.transform((1, 1.0))[1]
     assert top > ax.transData.transform((1, 0.01))[1]
     assert ax.transData.transform((1, 1.0))[0] < ax.transData.transform((2, 1.0))[0]
+
+
+@pytest.mark.usefixtures("drawing")
+def test_fates_are_mixed_by_their_shares(found):
+    _, ax = plt.subplots()
+    compression_plots.show_phases(found, ax, "fates")
+    colors = np.asarray(ax.collections[0].get_array())  # [density, hidden, rgb]
+    blue, red, grey = (np.array(to_rgb(color)) for color in compression_plots.FATE_COLORS)
+    assert colors[0, 0] == pytest.approx((blue + grey) / 2)  # density 1: one of two is dropped
+    assert colors[2, 0] == pytest.approx(red)
+    assert colors[2, 1] == pytest.approx(blue)
 
 
 def test_trained_maps_have_a_model_for_every_cell():
