@@ -2,8 +2,9 @@
 
     python -m common.readme
 
-fills two things from every results/*.json, and a test holds the file to them: the claims ledger,
-between its two markers, and each number in the prose, between markers that GitHub does not show:
+fills three things from every results/*.json, and a test holds the file to them: the claims ledger,
+between its two markers; the numbers of its rows, under the names of TALLIED; and each number in the
+prose, between markers that GitHub does not show:
 
     in density by <!--r:phase-two-higher-min-percent-->9<!--/r--> %
 
@@ -17,8 +18,9 @@ import re
 import sys
 from pathlib import Path
 
-from common.artifacts import ROOT, ledger_table
+from common.artifacts import ROOT, VERDICTS, ledger_table
 
+TALLIED = dict(zip(("ledger-hold", "ledger-in-part", "ledger-fail"), VERDICTS, strict=True))
 BEGIN, END = "<!-- ledger: begin -->", "<!-- ledger: end -->"
 
 
@@ -48,6 +50,13 @@ def all_numbers(root=ROOT):
                 raise ValueError(f"the result {name!r} is recorded twice, by {both}")
             texts[name], owner[name] = number["text"], results["notebook"]
     return texts
+
+
+def tally(root=ROOT):
+    """Name -> number of rows of the ledger: all of them, and those with each verdict."""
+    verdicts = [row["verdict"] for _, row in all_claims(root)]
+    counted = {name: str(verdicts.count(verdict)) for name, verdict in TALLIED.items()}
+    return {"ledger-claims": str(len(verdicts))} | counted
 
 
 def fill(text, kind, values):
@@ -82,7 +91,8 @@ def with_ledger(text, table):
 
 def refreshed(text, root=ROOT):
     """README.md's `text` with the ledger and the numbers of the results recorded below `root`."""
-    return fill(with_ledger(text, ledger_table(all_claims(root))), "r", all_numbers(root))
+    values = all_numbers(root) | tally(root)
+    return fill(with_ledger(text, ledger_table(all_claims(root))), "r", values)
 
 
 def rewrite(root, change):
