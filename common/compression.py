@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from common import geometry
+from common.cores import in_processes
 from common.restarts import train_restarts
 from common.theory import linear_optimum
 
@@ -78,11 +79,13 @@ def train_map(density, importance, *, restarts, recipe, seed=0):
     importance [n]; of `restarts` models a cell the one of lowest exact loss is kept.
     """
     n = len(importance)
-    hidden, best, losses = list(range(1, n + 1)), [], []
-    for m in hidden:
+    hidden = list(range(1, n + 1))
+
+    def best_of(m):
         runs = train_restarts(
             n, m, density, importance, restarts=restarts, recipe=recipe, seed=seed + m
         )
-        best.append(runs.best()[0])
-        losses.append(runs.loss.min(1).values)
-    return CompressionMap(hidden, density, importance, best, torch.stack(losses))
+        return runs.best()[0], runs.loss.min(1).values
+
+    best, losses = zip(*in_processes(best_of, hidden), strict=True)
+    return CompressionMap(hidden, density, importance, list(best), torch.stack(losses))

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 import torch
 from joblib import Parallel, delayed
 
+_one_of_many = False  # whether this process is one of those of `in_processes`
+
 
 @contextmanager
 def one_thread():
@@ -27,7 +29,11 @@ def on_all_cores(function, *parts):
 
     Faster than sharing out every small tensor operation over the cores, and the results do not
     depend on how many cores there are. When the caller stops early, parts not begun are dropped.
+    One part after another in a process of `in_processes`, which has one core to itself.
     """
+    if _one_of_many:
+        yield from map(function, *parts)
+        return
     # A new thread starts with all cores, so each has to be told.
     pool = ThreadPoolExecutor(os.cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
     try:
@@ -43,4 +49,12 @@ def in_processes(function, *parts):
     are sent to them, so they should be small. Where several parts fail, one failure is raised: the
     first to happen.
     """
-    return Parallel(n_jobs=os.cpu_count(), max_nbytes=None)(map(delayed(function), *parts))
+    tasks = (delayed(_on_one_core)(function, *part) for part in zip(*parts, strict=True))
+    return Parallel(n_jobs=os.cpu_count(), max_nbytes=None)(tasks)
+
+
+def _on_one_core(function, *part):
+    global _one_of_many
+    _one_of_many = os.cpu_count() > 1  # else joblib calls this in the caller's process
+    torch.set_num_threads(1)
+    return function(*part)

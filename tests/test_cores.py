@@ -62,6 +62,15 @@ def test_processes_give_results_in_order():
     assert os.cpu_count() == 1 or os.getpid() not in places
 
 
+def test_a_process_has_one_core_for_everything_it_starts():
+    def own_thread(_):
+        return list(on_all_cores(lambda x: threading.get_ident(), range(3))), threading.get_ident()
+
+    assert os.cpu_count() == 1 or all(
+        idents == [own] * 3 for idents, own in in_processes(own_thread, range(2))
+    )
+
+
 def test_a_failure_in_a_process_reaches_the_caller():
     # One part fails: of several failures the first to happen is raised, and that is chance.
     def refuse_one(x):
