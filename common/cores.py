@@ -6,6 +6,7 @@ Threads for tensor operations, which let go of Python's lock; processes for ever
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from joblib import Parallel, delayed
@@ -49,8 +50,8 @@ def in_processes(function, *parts):
     are sent to them, so they should be small. Where several parts fail, one failure is raised: the
     first to happen.
     """
-    tasks = (delayed(_on_one_core)(function, *part) for part in zip(*parts, strict=True))
-    return Parallel(n_jobs=os.cpu_count(), max_nbytes=None)(tasks)
+    task = delayed(partial(_on_one_core, function))
+    return Parallel(n_jobs=os.cpu_count(), max_nbytes=None)(map(task, *parts))
 
 
 def _on_one_core(function, *part):

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from itertools import repeat
 
 import pytest
 import torch
@@ -58,6 +59,7 @@ def test_processes_give_results_in_order():
     shift = 3
     assert in_processes(square, range(5)) == [0, 1, 4, 9, 16]
     assert in_processes(lambda x, y: x + y + shift, [1, 2], [10, 20]) == [14, 25]
+    assert in_processes(lambda x, y: x + y, [1, 2], repeat(5)) == [6, 7]
     places = in_processes(lambda _: os.getpid(), range(4))
     assert os.cpu_count() == 1 or os.getpid() not in places
 
