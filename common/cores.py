@@ -1,6 +1,7 @@
 """Independent pieces of work, one a core at a time.
 
-Threads for tensor operations, which let go of Python's lock; processes for everything else.
+Threads for tensor operations, which let go of Python's lock; processes for everything else, and for
+many whole trainings.
 """
 
 import os
