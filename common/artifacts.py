@@ -64,6 +64,9 @@ class Output:
     def save_figure(self, figure, name):
         """Write a matplotlib figure as PNG (for GitHub) and PDF (for LaTeX)."""
         path = self._path("figures", name)
+        # Laid out once, and not again for each file and for the notebook.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
         options = {"bbox_inches": "tight", "pad_inches": 0.05}
         clean = {"Creator": None, "Producer": None, "CreationDate": None}
         _write(path.with_suffix(".png"), figure.savefig, metadata={"Software": None}, **options)

@@ -142,6 +142,35 @@ def joined_at(norms, steps, threshold=REPRESENTED_NORM):
     return [steps[int(s.to(torch.uint8).argmax())] if s.any() else None for s in stays.T]
 
 
+def joined_in_order(norms, steps, threshold=REPRESENTED_NORM):
+    """Share of pairs of features of one run in which the first of the two joins first.
+
+    Arguments as for `joined_at`. Pairs that join at the same step, or never, do not count; None
+    when no pair is left.
+    """
+    joined = [step for step in joined_at(norms, steps, threshold) if step is not None]
+    first = [a < c for i, a in enumerate(joined) for c in joined[i + 1 :] if a != c]
+    return sum(first) / len(first) if first else None
+
+
+def arrangement(W):
+    """What tells arrangements of ONE model W [2, n] apart, whatever its rotation and reflection.
+
+    The antipodal pairs, or without any the order of the represented features around the circle.
+    """
+    pairs = antipodal_pairs(W).nonzero().tolist()
+    if pairs:
+        return tuple(map(tuple, pairs))
+    alive = represented(W).tolist()
+    order = [i for i in angles(W).argsort().tolist() if alive[i]]
+    if not order:
+        return ()
+    first = order.index(min(order))
+    circle = order[first:] + order[:first]
+    mirrored = circle[:1] + circle[:0:-1]
+    return tuple(min(circle, mirrored))
+
+
 def regular_polygon(n_features, radius=1.0):
     """W [2, n] with n features of norm `radius` at equal angles, the first along the x axis."""
     turn = 2 * math.pi * torch.arange(n_features, dtype=torch.float64) / n_features

@@ -50,7 +50,7 @@ def gram_with_bias(G, b, ax, title=None, numbers=True):
     gap = np.full((n, 1), np.nan)
     ax.pcolormesh(
         edges, range(n + 1), np.hstack([G, gap, b[:, None]]), cmap=SIGNED, vmin=-1, vmax=1,
-        edgecolors="none" if many else "white", linewidth=0.4, rasterized=many,
+        edgecolors="none" if many else "white", linewidth=0.15, rasterized=many,
     )  # fmt: skip
     shown = np.arange(1, n + 1) if numbers and n <= FEW else np.arange(0)
     ax.set_xticks([*(shown - 0.5), n + wide], [*shown, "$b$"])

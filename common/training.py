@@ -196,7 +196,7 @@ def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0, shared
     importance = check_importance(importance, (model.instances,), model.n_features).to(
         model.W.device
     )
-    generator = torch.Generator(device=data.device).manual_seed(seed)
+    generator = data.generator(seed)
     batch = min(
         check_count(samples, "samples"), max(1, 2**22 // (model.instances * model.n_features))
     )

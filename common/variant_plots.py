@@ -156,6 +156,23 @@ def neuron_bars(W, kinds, ax, title=None):
     return ax.figure
 
 
+def rise_by_angle(angles, rise, density, ax):
+    """Rise of the loss [D, A] when the hidden space is turned by angles [A], in degrees; a line for
+    each density [D]."""
+    rise = array(rise)
+    shades = plt.get_cmap("flare")(np.linspace(0, 1, len(density)))
+    for values, p, shade in zip(rise, density, shades, strict=True):
+        ax.plot(angles, values, "o-", ms=3.5, color=shade, label=f"{p:g}")
+    ax.set(xscale="log", yscale="log", xticks=angles, xticklabels=angles)
+    ax.set(xlabel="angle of rotation (degrees)", ylabel="median rise of the loss")
+    ax.set_ylim(top=100 * rise.max())  # room for the legend
+    ax.minorticks_off()
+    ax.legend(
+        title="density", fontsize=7, title_fontsize=7, labelspacing=0.2, loc="upper left", ncols=2
+    )
+    return ax.figure
+
+
 def neuron_grid(rows, kinds, titles, row_labels, size=(1.5, 1.75)):
     """`neuron_bars` of models rows [row][column] of W [m, n], with one legend.
 
