@@ -1,8 +1,9 @@
 """Finding the feature directions from hidden vectors h alone, with the dictionary unknown.
 
-`find_dictionaries(method, h, count, setting)` takes h [S, N, m], S independent problems, and
-returns unit directions [S, m, K]. Methods are told the number of features; independent component
-analysis cannot use it: it finds m axes, and both ends of each are offered (K = 2 m).
+`find_dictionaries(method, h, count, setting)` takes a list of S arrays h [N, m], independent
+problems, and returns unit directions [S, m, K]. Methods are told the number of features;
+independent component analysis cannot use it: it finds m axes, and both ends of each are offered
+(K = 2 m).
 """
 
 import warnings
@@ -39,7 +40,10 @@ def hidden_vectors(W, x, empty=False):
 
 
 def find_dictionaries(method, h, count, setting, *, seed=0, steps=1500):
-    """Directions [m, K] of norm 1 for each h [N, m] of the list `h`; see BLIND for the methods.
+    """Directions [S, m, K] of norm 1 for a list of S arrays h [N, m]; see BLIND for the methods.
+
+    N may differ (empty inputs are left out, see `hidden_vectors`): all problems get as many inputs
+    as the shortest has, its first ones, so that they can be stacked and none knows more.
 
     Raises ValueError for an unknown method or fewer inputs than directions asked for.
     """

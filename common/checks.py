@@ -2,6 +2,7 @@
 
 import math
 from contextlib import suppress
+from numbers import Integral
 
 import torch
 
@@ -10,7 +11,7 @@ ACTIVATIONS = ("linear", "relu")
 
 def check_count(value, name):
     """`value` as an int, after checking that it is a whole number of at least 1."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     return int(value)
 
@@ -29,12 +30,12 @@ def check_activation(name, role):
     return name
 
 
-def check_density(density, name="density"):
+def check_density(density):
     """`density` as a float64 tensor, after checking that every entry lies in (0, 1]."""
     density = torch.as_tensor(density, dtype=torch.float64)
     wrong = ~((density > 0) & (density <= 1))  # also true for NaN
     if wrong.any():
-        raise ValueError(f"{name} must lie in (0, 1], got {density[wrong][0].item():g}")
+        raise ValueError(f"density must lie in (0, 1], got {density[wrong][0].item():g}")
     return density
 
 
@@ -67,9 +68,9 @@ def check_finite(value, name):
 def check_feature_density(density, batch, n):
     """Densities as [*batch, n]; a trailing axis of length n counts as features behind the batch."""
     p = check_density(density)
-    if p.dim() == len(batch) + 1 and p.shape[-1] in (1, n):
-        return p.expand(*batch, n)
     try:
+        if p.dim() == len(batch) + 1 and p.shape[-1] in (1, n):
+            return p.expand(*batch, n)
         return p.expand(batch)[..., None].expand(*batch, n)
     except RuntimeError:
         raise ValueError(

@@ -43,7 +43,7 @@ class DeepModel(Stack):
         return self.decode(x @ self.W.transpose(1, 2))
 
 
-def train_deep(model, data, importance=None, *, recipe=FAST, seed=0, progress=None):
+def train_deep(model, data, importance=None, *, recipe=FAST, seed=0):
     """Train a DeepModel in place on inputs from `data`, by autograd; return its last losses.
 
     As `train` does it: losses summed over instances, empty inputs the data skip added exactly.
@@ -59,4 +59,4 @@ def train_deep(model, data, importance=None, *, recipe=FAST, seed=0, progress=No
         unseen = (model(empty) ** 2)[:, 0]
         return (importance * (share[:, None] * seen + (1 - share)[:, None] * unseen)).sum(-1)
 
-    return descend(model.parameters(), losses, recipe, seed=seed, progress=progress).double()
+    return descend(model.parameters(), losses, recipe, seed=seed).double()

@@ -25,7 +25,7 @@ from common.checks import (
     check_importance,
 )
 from common.data import feature_variance
-from common.problem import Problem, neighbours, starts
+from common.problem import Problem, lowest_starts, neighbours, split, starts
 
 CUBE_FEATURES = 5  # up to here the sum over 3^n terms is faster than the series
 
@@ -40,7 +40,8 @@ def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"
     W_out      : [..., n, m]; W^T (a tied model) when None.
     output     : "relu" or "linear".
     accuracy   : relative accuracy asked for with a ReLU output and more than 5 features; otherwise
-                 the result is exact to about 12 digits.
+                 the result is exact to about 12 digits. It is kept down to 1e-6; below, errors of
+                 up to 2e-7 remain where the loss is small.
 
     Returns the loss [...]. Raises ValueError for shapes that do not fit, a density outside (0, 1],
     weights that are not finite, an unknown output or an accuracy outside [1e-10, 0.1].
@@ -64,13 +65,13 @@ def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"
     return (importance * loss).sum(-1).reshape(batch)
 
 
-def loss_by_active_features(W, b, density, importance=None, *, W_out=None, most=None):
+def loss_by_active_features(W, b, density, importance=None, *, most=None):
     """The ReLU loss by number of active features: terms p^k S^(n-k) L_k of the paper's expansion.
 
     Arguments as for population_loss, up to 5 features; `most` is the last k, n when None. Returns
     [most + 1, ...]; all n + 1 terms sum to the loss.
     """
-    A, b = _effective(W, b, W_out)
+    A, b = _effective(W, b, None)
     batch, n = b.shape[:-1], b.shape[-1]
     if n > CUBE_FEATURES:
         raise ValueError(f"the split takes at most {CUBE_FEATURES} features, got {n}")
@@ -95,9 +96,18 @@ def _effective(W, b, W_out):
     decoder = W.transpose(-1, -2) if W_out is None else check_finite(W_out, "W_out")
     if decoder.dim() < 2 or decoder.shape[-2:] != (n, m):
         raise ValueError(f"W_out must have shape [..., {n}, {m}], got {list(decoder.shape)}")
+    batch = _common_shape({"W": W.shape[:-2], "W_out": decoder.shape[:-2], "b": b.shape[:-1]})
     A = decoder @ W
-    batch = torch.broadcast_shapes(A.shape[:-2], b.shape[:-1])
     return A.expand(*batch, n, n), b.expand(*batch, n)
+
+
+def _common_shape(shapes):
+    """What the leading dimensions {name: shape} broadcast to; ValueError if they do not."""
+    try:
+        return torch.broadcast_shapes(*shapes.values())
+    except RuntimeError:
+        names = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+        raise ValueError(f"leading dimensions do not fit: {names}") from None
 
 
 def _order(n, device):
@@ -149,7 +159,6 @@ def minimise(
     seed=0,
     output="relu",
     accuracy=1e-6,
-    progress=None,
 ):
     """Minimise the exact loss of a tied model over W and b, in every cell of a grid.
 
@@ -158,7 +167,6 @@ def minimise(
     restarts   : independent starts a cell, the same in every cell. They come in pairs that differ
                  in the sign of the last feature, so that both sectors of its sign are tried.
     accuracy   : of the loss beyond 5 features, see population_loss.
-    progress   : label of a progress bar, or None for none.
 
     Up to 5 features all starts run to convergence (quasi-Newton), and then every cell of a grid
     also tries the optima of its neighbours. Beyond that the starts descend by Adam on sampled
@@ -169,7 +177,7 @@ def minimise(
     check_activation(output, "output")
     density = check_density(density)
     leading = () if importance is None else torch.as_tensor(importance).shape[:-1]
-    cells = torch.broadcast_shapes(density.shape, leading)
+    cells = _common_shape({"density": density.shape, "importance": leading})
     importance = check_importance(importance, cells, n).reshape(-1, n)
     problem = _problem(n, m, density.expand(cells).reshape(-1), importance, output, accuracy)
 
@@ -177,26 +185,27 @@ def minimise(
     count = len(problem.density)
     cell = torch.arange(count).repeat_interleave(restarts)
     if n <= CUBE_FEATURES or output == "linear":
-        ends = problem.minimise(start.repeat(count, 1), cell, progress)
+        ends = problem.minimise(start.repeat(count, 1), cell)
     else:
-        ends = problem.descend_and_minimise(start.repeat(count, 1), cell, seed, progress)
-    losses = ends.value.reshape(count, restarts)
-    best = losses.argmin(1) + restarts * torch.arange(count)
+        ends = problem.descend_and_minimise(start.repeat(count, 1), cell, seed)
+    best = lowest_starts(ends.value, restarts)
     x, value = ends.x[best], ends.value[best]
     gradient, converged = ends.gradient[best], ends.converged[best]
     lower = torch.zeros(count, dtype=torch.bool)
     for neighbour in neighbours(cells) if n <= CUBE_FEATURES else ():
-        tried = problem.minimise(x[neighbour], torch.arange(count), None)
+        tried = problem.minimise(x[neighbour], torch.arange(count))
         better = tried.value < value - 1e-9
         x[better], value[better] = tried.x[better], tried.value[better]
         gradient[better], converged[better] = tried.gradient[better], tried.converged[better]
         lower |= better
-    scale = problem.scale
+    scale, (W, b) = problem.scale, split(x, n, m)
     return Optimum(
-        W=x[:, : m * n].reshape(*cells, m, n),
-        b=x[:, m * n :].reshape(*cells, n),
+        W=W.reshape(*cells, m, n),
+        b=b.reshape(*cells, n),
         loss=(value * scale).reshape(cells),
-        restart_losses=(losses * scale[:, None]).reshape(*cells, restarts),
+        restart_losses=(ends.value.reshape(count, restarts) * scale[:, None]).reshape(
+            *cells, restarts
+        ),
         gradient=gradient.reshape(cells),
         converged=converged.reshape(cells),
         improved=lower.double().mean().item(),
@@ -226,8 +235,8 @@ def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6):
     density = check_density(density).expand(cells).reshape(-1)
     problem = _problem(n, m, density, importance, output, accuracy)
     start = torch.cat([W.reshape(-1, m * n), b.reshape(-1, n)], 1)
-    end = problem.minimise(start, torch.arange(len(start)), None)
-    new_W, new_b = end.x[:, : m * n].reshape(W.shape), end.x[:, m * n :].reshape(b.shape)
+    end = problem.minimise(start, torch.arange(len(start)))
+    new_W, new_b = (v.reshape(old.shape) for v, old in zip(split(end.x, n, m), (W, b), strict=True))
     moved = (new_W.transpose(-1, -2) @ new_W - W.transpose(-1, -2) @ W).flatten(-2)
     distance = torch.cat([moved, new_b - b], -1).norm(dim=-1)
     return new_W, new_b, (end.value * problem.scale).reshape(cells), distance

@@ -88,8 +88,8 @@ def _moments(c, t, p):
 class _Few:
     """The inputs with at most one active live feature, in closed form.
 
-    Features that are not live shift z by their mean and spread it by a variance so small that the
-    second order of a Taylor expansion is exact for our purpose.
+    Features that are not live shift z by their mean and spread it by their variance. The kink
+    between matters only where z has an atom, at the bias: there, one of them alone may cross it.
     """
 
     def __init__(self, c, t, p, live, none, one):
@@ -97,6 +97,7 @@ class _Few:
         self.t = t + (dead * p).sum(-1) / 2
         self.spread = (dead**2 * feature_variance(p)).sum(-1)
         self.c, self.none, self.one = c, none, one
+        self.idle = self._idle(dead, t, p)
         column = self.t[..., None]
         # Moments of z and x_0 z over these inputs.
         self.mean = none * self.t + (one * (column + c / 2)).sum(-1)
@@ -117,14 +118,22 @@ class _Few:
         )
         on = torch.where(kinked, torch.where(c > 0, 1 - s, s), linear.to(c.dtype))  # P(z > 0)
         square = square + on * spread
-        idle = self.t.relu() ** 2 + (self.t > 0) * self.spread
         return (
-            self.none * idle
+            self.none * self.idle
             + (self.one * square).sum(-1)
             - 2
             * self.one[..., 0]
             * self._own(s[..., 0], at_0[..., 0], at_1[..., 0], linear[..., 0], kinked[..., 0])
         )
+
+    def _idle(self, dead, t, p):
+        """E relu(z)^2 without an active live feature, but for two dead ones across the kink."""
+        above, end = (t > 0)[..., None], t[..., None] + dead
+        crosses = (end > 0) != above
+        _, alone = _few_active_weights(torch.where(crosses, p, 0))
+        beyond = end**3 / (3 * torch.where(crosses, dead, 1).abs())
+        kink = torch.where(crosses, alone * beyond, 0).sum(-1)
+        return torch.where(t > 0, self.t**2 + self.spread, 0) + kink
 
     def _own(self, s, at_0, at_1, linear, kinked):
         """E u_0 relu(t + c_0 u_0)."""

@@ -1,7 +1,8 @@
 """Numbers that describe how features are arranged in the hidden space.
 
-Every function takes W [..., m, n] with features as columns (torch tensor or array) and broadcasts
-over leading dimensions. A dead feature (norm 0) gives 0 everywhere, never NaN.
+Functions of W [..., m, n] take features as columns (torch tensor or array) and broadcast over
+leading dimensions, unless they say that they take ONE model. A dead feature (norm 0) gives 0
+everywhere, never NaN.
 """
 
 import math

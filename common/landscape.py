@@ -13,6 +13,8 @@ from common.phases import importances
 
 TOLERANCE = 1e-6  # gradient at a minimum, relative to the loss of a model that outputs 0
 ROUNDS = 100  # evaluations of a minimisation
+HALVINGS = 20  # of a bisection
+FINE_HALVINGS = 60  # where each costs nothing
 
 
 def interference_cost(density):
@@ -42,11 +44,11 @@ def linear_is_stable_from(density):
     return feature_variance(p) / interference_cost(p)
 
 
-def linear_is_stable_above(relative_importance, halvings=60):
+def linear_is_stable_above(relative_importance):
     """Density [...] above which W = (0, 1) is a local minimum, for r >= 1; by bisection."""
     r = torch.as_tensor(relative_importance, dtype=torch.float64)
     low, high = torch.full_like(r, 1e-3), torch.ones_like(r)
-    for _ in range(halvings):
+    for _ in range(FINE_HALVINGS):
         middle = (low + high) / 2
         stable = linear_is_stable_from(middle) <= r
         low, high = torch.where(stable, low, middle), torch.where(stable, middle, high)
@@ -68,7 +70,7 @@ def landscape(weights, density, relative_importance):
     return least(start, models, p, r.repeat(len(weights)))[1].reshape(len(weights), -1)
 
 
-def boundary(weights, relative_importance, halvings=20):
+def boundary(weights, relative_importance):
     """Where the linear minimum stops being the best: (density [N], first weight [N] just below).
 
     By bisection of the density for r >= 1, with the first weight tried at all of `weights` [K]; a
@@ -76,7 +78,7 @@ def boundary(weights, relative_importance, halvings=20):
     """
     r = torch.as_tensor(relative_importance, dtype=torch.float64)
     low, high, first = torch.full_like(r, 1e-2), torch.ones_like(r), torch.zeros_like(r)
-    for _ in range(halvings):
+    for _ in range(HALVINGS):
         middle = (low + high) / 2
         best, index = landscape(weights, middle, r).min(0)
         pays = best < feature_variance(middle)
@@ -98,7 +100,7 @@ def cubic_coefficient(density, weight):
     return 2 * half - full
 
 
-def tricritical(low, high, weight, halvings=20):
+def tricritical(low, high, weight):
     """(relative importance, density) between the densities `low` and `high` where k changes sign.
 
     Returns None where it does not.
@@ -107,7 +109,7 @@ def tricritical(low, high, weight, halvings=20):
     sign = cubic_coefficient(ends, weight).sign()
     if sign[0] == sign[1]:
         return None
-    for _ in range(halvings):
+    for _ in range(HALVINGS):
         middle = ends.mean()
         same = cubic_coefficient(middle[None], weight).sign() == sign[0]
         ends = torch.stack([middle, ends[1]] if same else [ends[0], middle])

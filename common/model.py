@@ -40,11 +40,6 @@ class Stack(torch.nn.Module):
         """Number of features n."""
         return self.W.shape[2]
 
-    @property
-    def n_hidden(self):
-        """Number of hidden dimensions m."""
-        return self.W.shape[1]
-
 
 class ToyModel(Stack):
     """A stack of independent toy models.

@@ -126,6 +126,8 @@ def phase(W):
     same side (their difference is ignored), or a W of lower rank.
     """
     W = torch.as_tensor(W, dtype=torch.float64)
+    if W.shape[-1] not in (2, 3) or W.shape[-2] != W.shape[-1] - 1:
+        raise ValueError(f"phases are of W [..., 1, 2] or [..., 2, 3], got {list(W.shape)}")
     directions, codes = _candidates(W.shape[-1])
     nearest = (ignored_direction(W) @ directions.T).abs().argmax(-1)
     full_rank = torch.linalg.eigvalsh(geometry.gram(W))[..., 1] >= LEAST_RANGE

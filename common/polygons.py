@@ -57,7 +57,7 @@ def best_polygon(k, density, start=None):
     return best[:, 0].abs(), best[:, 1], value[row, index] * k * density / 3
 
 
-def curvature(W, b, density, accuracy=ACCURACY):
+def curvature(W, b, density):
     """Eigenvalues and eigenvectors of the Hessian of the exact loss at ONE model of equal features.
 
     W [2, n], b [n]. Relative to the loss p/3 of a feature that is output as 0. The direction that
@@ -74,7 +74,7 @@ def curvature(W, b, density, accuracy=ACCURACY):
     @with_gradient
     def function(x, index):
         W, b = x[:, : 2 * n].reshape(-1, 2, n), x[:, 2 * n :]
-        return population_loss(W, b, p, accuracy=accuracy) / (p / 3)
+        return population_loss(W, b, p, accuracy=ACCURACY) / (p / 3)
 
     _, gradient = function(torch.cat([x + steps, x - steps]), None)
     hessian = (gradient[: 3 * n] - gradient[3 * n :]) / (2 * STEP)

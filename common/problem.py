@@ -1,7 +1,6 @@
 """A grid of minimisation problems: the loss of a tied model in every cell, and where to start."""
 
 import torch
-from tqdm import tqdm
 
 from common.bfgs import Minima, minimise_batch, with_gradient
 from common.cores import on_all_cores
@@ -32,15 +31,15 @@ class Problem:
         self.scale = density / 3 * importance.sum(-1)  # loss of a model that outputs 0
         self.value_and_gradient = with_gradient(self._relative_loss)
 
-    def minimise(self, x, cell, progress):
+    def minimise(self, x, cell):
         """Minima from x [N, d] for the problems of `cell` [N]."""
-        found = self._sweep(x, cell, SHORT, progress)
+        found = self._sweep(x, cell, SHORT)
         late = (~found.converged).nonzero()[:, 0]
         if len(late):  # the few slow ones of all chunks go on together
-            found.put(late, self._sweep(found.x[late], cell[late], ROUNDS, None))
+            found.put(late, self._sweep(found.x[late], cell[late], ROUNDS))
         return found
 
-    def _sweep(self, x, cell, rounds, progress):
+    def _sweep(self, x, cell, rounds):
         """Up to `rounds` evaluations of every problem, a chunk at a time."""
         chunk = max(1, MEMORY // self.terms)
         parts = x.split(chunk), cell.split(chunk)
@@ -53,22 +52,19 @@ class Problem:
             limits = {"tolerance": TOLERANCE, "rounds": rounds, "gain": self.noise}
             return minimise_batch(function, start, units, **limits)
 
-        results = on_all_cores(run, *parts)
-        total = len(parts[0])
-        found = list(tqdm(results, desc=progress, total=total, disable=progress is None))
+        found = list(on_all_cores(run, *parts))
         fields = ("x", "value", "gradient", "converged")
         return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
 
-    def descend_and_minimise(self, x, cell, seed, progress):
+    def descend_and_minimise(self, x, cell, seed):
         """Adam on samples from x [N, d]; then the minima next to the best few of every cell."""
-        split = self.m * self.n
         model = ToyModel(self.n, self.m, len(x))
         with torch.no_grad():
             # Many features need a smaller start than few do: Xavier's.
             shrink = xavier_scale(self.n, self.m) / START
-            model.W.copy_(shrink * x[:, :split].reshape(model.W.shape))
+            model.W.copy_(shrink * split(x, self.n, self.m)[0])
         data = SparseFeatures(self.n, self.density[cell], skip_empty=True)
-        train(model, data, self.importance[cell], recipe=FAST, seed=seed, progress=progress)
+        train(model, data, self.importance[cell], recipe=FAST, seed=seed)
         x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
         value, gradient = self.value_and_gradient(x, cell)
         found = Minima(x, value, gradient.abs().amax(1), torch.zeros(len(x)).bool())
@@ -76,15 +72,26 @@ class Problem:
         restarts = len(x) // len(self.density)
         lowest = value.reshape(-1, restarts).argsort(1)[:, :POLISHED]
         some = (lowest + restarts * torch.arange(len(lowest))[:, None]).reshape(-1)
-        end = self.minimise(x[some], cell[some], progress)
+        end = self.minimise(x[some], cell[some])
         found.put(some, end)
         return found
 
     def _relative_loss(self, x, cell):
         """Loss [N] of x [N, d] in the cells `cell` [N], relative to its scale."""
-        split = self.m * self.n
-        W, b = x[:, :split].reshape(-1, self.m, self.n), x[:, split:]
+        W, b = split(x, self.n, self.m)
         return self.loss(W, b, self.density[cell], self.importance[cell]) / self.scale[cell]
+
+
+def split(x, n, m):
+    """W [..., m, n] and b [..., n] of x [..., m n + n]."""
+    return x[..., : m * n].unflatten(-1, (m, n)), x[..., m * n :]
+
+
+def lowest_starts(value, restarts):
+    """Positions [N] of the lowest start of each problem, in value [N * restarts]: all starts of a
+    problem stand one after another."""
+    best = value.reshape(-1, restarts).argmin(1)
+    return best + restarts * torch.arange(len(best))
 
 
 def natural_units(importance, density, m):

@@ -8,6 +8,7 @@ Newton's method gets down in a few dozen rounds. Its best ends go on with the ex
 gradient, and the points' curvature. What is returned is the exact loss.
 """
 
+import math
 from itertools import product
 from math import comb
 
@@ -16,7 +17,7 @@ import torch
 from common.bfgs import with_gradient
 from common.checks import check_count, check_density, check_importance
 from common.exact import CUBE_FEATURES, polish, population_loss
-from common.problem import natural_units, starts
+from common.problem import natural_units, split, starts
 
 STARTS = 1600  # random starts, over the number of variables: the time is the same for every size
 ROUNDS = 15, 25  # of Newton's method on the points: of all starts, of the contenders
@@ -52,7 +53,7 @@ def quick_optimum(n_features, n_hidden, density, importance=None, *, seed=0):
     points = Points(n, m, p, share * 3 / p)
 
     def exact_loss(x, _):
-        return population_loss(*_split(x, n, m), p, importance) / scale
+        return population_loss(*split(x, n, m), p, importance) / scale
 
     def exact(x):
         return *with_gradient(exact_loss)(x, None), points(x)[2]
@@ -64,7 +65,7 @@ def quick_optimum(n_features, n_hidden, density, importance=None, *, seed=0):
     x = _lowest(x, exact_loss(x, None), FINALISTS)
     x = torch.cat([x, _linear(importance, m, p)[None]])
     x, value = newton(exact, x, units, EXACT_ROUNDS, DAMPING / 100)
-    W, b = _split(x[value.argmin()], n, m)
+    W, b = split(x[value.argmin()], n, m)
     return W, b, value.min() * scale
 
 
@@ -77,9 +78,18 @@ def optima(n_features, n_hidden, density, importance=None, *, seed=0):
     return polish(W, b, density, importance)[:3]
 
 
-def _split(x, n, m):
-    """W [..., m, n] and b [..., n] of x [..., m n + n]."""
-    return x[..., : m * n].unflatten(-1, (m, n)), x[..., m * n :]
+def edge(changed, n_features, n_hidden, low, high, importance=None, *, halvings=8, seed=0):
+    """Densities (below, above) between which the optimum changes, and its W [2, m, n] there.
+
+    changed : says of W [m, n] whether it has; it has at density `low` and has not at `high`. The
+              logarithm of the density is bisected. Other arguments as for quick_optimum.
+    """
+    size = n_features, n_hidden
+    for _ in range(halvings):
+        middle = math.sqrt(low * high)
+        W, _, _ = optima(*size, [middle], importance, seed=seed)
+        low, high = (middle, high) if changed(W[0]) else (low, middle)
+    return low, high, optima(*size, [low, high], importance, seed=seed)[0]
 
 
 def _lowest(x, value, count):
@@ -141,7 +151,7 @@ class Points:
     def __call__(self, theta):
         """value [N], gradient [N, d], curvature [N, d, d] of the models theta [N, d]."""
         n, m, importance = self.n, self.m, self.importance
-        W, b = _split(theta, n, m)
+        W, b = split(theta, n, m)
         rows = torch.cat([W.mT @ W, b[..., None]], -1)  # [N, n, n + 1]
         on = (rows.flatten(0, 1).float() @ self.x.T).gt_(0)  # 1 or 0
         moments = (on @ self.products).double()  # E x x^T over the points where an output is on

@@ -2,10 +2,10 @@
 
 One interface over scikit-learn's sparse coders and a few small methods of our own:
 `recover(method, h, W, setting)` takes h [N, m] and W [m, n] (features as columns) and returns
-estimates [N, n]. `METHODS` lists the methods with the settings that a validation split chooses from
-(recovery_study.choose). Scale conventions:
+estimates [N, n]. `METHODS` lists the methods, each with what it needs for a setting: one that a
+validation split chooses (recovery_study.choose), the density or a bias. Scale conventions:
 
-- scaling h and W by one number, or rotating both, changes no estimate (except of a trained decoder,
+- scaling h and W by one number, or rotating both, changes no estimate (except of the ReLU decoder,
   whose bias has a scale);
 - columns keep their own norms in the Lasso, where the penalty is on x itself; greedy methods and
   matched filters see columns of norm 1 and the estimates are scaled back;
@@ -25,15 +25,20 @@ from common.data import feature_variance
 
 DEAD = 0.05  # columns shorter than this share of the longest are left out
 ITERATIONS = 1000  # of coordinate descent and LARS
+TIGHT_ROUNDS = 500  # of alternating projections to a tight frame
 
 
 @dataclass(frozen=True)
 class Method:
-    """function(h, W, setting) -> [N, n]; settings: what a validation split chooses from."""
+    """A way to recover features: function(h [N, m], W [m, n], setting) -> [N, n].
+
+    settings : what a validation split chooses from; empty where nothing is to be chosen.
+    needs    : what the setting is: "setting" (one of `settings`), "density" (p) or "bias" [n].
+    """
 
     function: object
-    settings: tuple = (None,)
-    trained: bool = False  # whether it takes the model's bias as its setting
+    settings: tuple = ()
+    needs: str = "setting"
 
 
 def random_dictionary(n_features, n_hidden, seed):
@@ -43,15 +48,17 @@ def random_dictionary(n_features, n_hidden, seed):
     return W / np.linalg.norm(W, axis=0)
 
 
-def tight_frame(n_features, n_hidden, seed, rounds=500):
+def tight_frame(n_features, n_hidden, seed):
     """W [m, n] with columns of norm 1 and W W^T = n/m times the identity.
 
     Alternating projections from a random dictionary: nearest tight matrix, then norms back to 1.
+
+    Raises ValueError for fewer features than dimensions, where there is none.
     """
     if n_features < n_hidden:
         raise ValueError(f"no tight frame of {n_features} vectors in {n_hidden} dimensions")
     W = random_dictionary(n_features, n_hidden, seed)
-    for _ in range(rounds):
+    for _ in range(TIGHT_ROUNDS):
         U, _, V = np.linalg.svd(W, full_matrices=False)
         W = U @ V
         W /= np.linalg.norm(W, axis=0)
@@ -61,9 +68,11 @@ def tight_frame(n_features, n_hidden, seed, rounds=500):
 def recover(method, h, W, setting=None):
     """Estimates [N, n] of the features behind h [N, m] in dictionary W [m, n].
 
-    setting : one of METHODS[method].settings, or the bias [n] for the ReLU decoder.
+    setting : what METHODS[method].needs says: a number or pair like those in its `settings`, the
+              density p for the best linear estimate, the bias [n] for the ReLU decoder.
 
-    Raises ValueError for an unknown method, shapes that do not fit or numbers that are not finite.
+    Raises ValueError for an unknown method, shapes that do not fit, numbers that are not finite or
+    a setting that is missing.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; there are {', '.join(METHODS)}")
@@ -73,9 +82,10 @@ def recover(method, h, W, setting=None):
     if not (np.isfinite(h).all() and np.isfinite(W).all()):
         raise ValueError("h and W must be finite")
     found = METHODS[method]
-    if setting is None and found.settings != (None,):
-        raise ValueError(f"{method} needs a setting, for example {found.settings[0]!r}")
-    if found.trained:
+    if setting is None:
+        example = f", for example {found.settings[0]!r}" if found.settings else ""
+        raise ValueError(f"{method} needs a {found.needs}{example}; the setting given is None")
+    if found.needs == "bias":
         return found.function(h, W, setting)
     norms = np.linalg.norm(W, axis=0)
     alive = norms > DEAD * norms.max(initial=0)
@@ -151,7 +161,7 @@ def exhaustive(h, W, largest):
     x = sparse_coder("lasso_cd", True)(h, W, 0.01)
     x[np.linalg.norm(h, axis=1) < 1e-9] = 0
     open_ = np.flatnonzero(np.linalg.norm(h, axis=1) >= 1e-9)
-    for count in range(1, largest + 1):
+    for count in range(1, min(largest, W.shape[1]) + 1):
         supports = np.array(list(combinations(range(W.shape[1]), count)))
         used = W.T[supports].transpose(0, 2, 1)  # [supports, m, count]
         inverse = np.linalg.pinv(used)
@@ -193,11 +203,11 @@ def sparse_coder(algorithm, positive):
 PENALTIES = (0.003, 0.01, 0.03)
 COUNTS = (1, 2, 3, 5, 8, 12)
 METHODS = {
-    "best linear": Method(best_linear),
+    "best linear": Method(best_linear, needs="density"),
     "matched filter": Method(
         matched_filter, tuple(product((0.3, 0.5, 0.7, 0.85, 1.0), (0.0, 0.05, 0.1, 0.2, 0.3, 0.4)))
     ),
-    "ReLU decoder": Method(relu_decoder, trained=True),
+    "ReLU decoder": Method(relu_decoder, needs="bias"),
     "least squares, cut": Method(thresholded_least_squares, (0.05, 0.1, 0.15, 0.2, 0.3)),
     "OMP": Method(sparse_coder("omp", False), COUNTS),
     "OMP, x ≥ 0": Method(greedy, COUNTS),

@@ -97,9 +97,9 @@ def legend_below(fig, axes, columns, extra=()):
     fig.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
-def baseline_handle(label="always predicting the mean"):
-    """Legend entry of the dashed baseline."""
-    return plt.Line2D([], [], color=GREY, lw=0.9, ls="--"), label
+def baseline_handle():
+    """Legend entry (handle, label) of the dashed baseline."""
+    return plt.Line2D([], [], color=GREY, lw=0.9, ls="--"), "always predicting the mean"
 
 
 def decoder_ladder(families, ax, title):

@@ -47,8 +47,13 @@ def draw(n_features, density, count, seed):
 
 
 def choose(method, x, W):
-    """The setting with the lowest squared error on a validation split x [N, n]."""
+    """The setting with the lowest squared error on a validation split x [N, n].
+
+    Raises ValueError for a method whose setting is no choice but the density or a bias.
+    """
     settings = METHODS[method].settings
+    if not settings:
+        raise ValueError(f"{method} needs a {METHODS[method].needs}, there is nothing to choose")
     if len(settings) == 1:
         return settings[0]
     h = x @ np.asarray(W).T
@@ -97,7 +102,7 @@ def judge(family, density, methods, *, validation, test, seed, width=0, steps=0)
         [draw(n, density, count, first + seed + k) for k in range(len(W))]
         for count, first in ((validation, TUNING), (test, TEST))
     ]
-    methods = [m for m in methods if b is not None or not METHODS[m].trained]
+    methods = [m for m in methods if b is not None or METHODS[m].needs != "bias"]
     biases = [None] * len(W) if b is None else b
     rows = in_processes(partial(_judge_one, methods, density), W, biases, *splits)
     results = {method: _collected([row[method] for row in rows]) for method in methods}
@@ -109,11 +114,10 @@ def judge(family, density, methods, *, validation, test, seed, width=0, steps=0)
 
 def _judge_one(methods, density, W, bias, *splits):
     """{method: scores on each split} for one dictionary W [m, n], settings from the first split."""
-    rows = {}
+    known, rows = {"density": density, "bias": bias}, {}
     for method in methods:
-        setting = bias
-        if not METHODS[method].trained:
-            setting = density if method == "best linear" else choose(method, splits[0], W)
+        needs = METHODS[method].needs
+        setting = known[needs] if needs in known else choose(method, splits[0], W)
         rows[method] = [scores(x, recover(method, x @ W.T, W, setting), density) for x in splits]
     return rows
 

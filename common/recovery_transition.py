@@ -21,10 +21,13 @@ def donoho_tanner(delta):
     rho = max over z >= 0 of (1 - Q(z) / delta) / (1 + z^2 - Q(z)),
     Q(z) = (1 + z^2) Phi(-z) - z phi(z). (Donoho and Tanner, PNAS 2005, in the form of
     Donoho, Maleki and Montanari, PNAS 2009; phi and Phi are the normal density and distribution.)
+
+    Takes delta [...] and returns rho [...]. Raises ValueError for a delta outside (0, 1].
     """
     delta = np.asarray(delta, dtype=float)
-    if not ((delta > 0) & (delta <= 1)).all():
-        raise ValueError("delta = m / n must lie in (0, 1]")
+    wrong = ~((delta > 0) & (delta <= 1))  # also true for NaN
+    if wrong.any():
+        raise ValueError(f"delta = m / n must lie in (0, 1], got {delta[wrong][0]:g}")
 
     def height(z, d):
         density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)

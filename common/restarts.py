@@ -74,7 +74,6 @@ def train_restarts(
     bias=True,
     init_scale=None,
     snapshot_steps=(),
-    progress=None,
 ):
     """Train `restarts` models at every density [D] in one stack; return them as `Restarts`.
 
@@ -90,7 +89,7 @@ def train_restarts(
     data = SparseFeatures(n_features, stacked, skip_empty=recipe.skip_empty)
     history = train(
         model, data, importance, recipe=recipe, seed=seed + 1,
-        snapshot_steps=snapshot_steps, progress=progress,
+        snapshot_steps=snapshot_steps,
     )  # fmt: skip
     if hidden == "relu":
         loss = shared_loss(model, density, importance, seed=seed + 2)

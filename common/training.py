@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from threading import Event
 
 import torch
-from tqdm import tqdm
 
 from common.checks import check_count, check_importance
 from common.cores import on_all_cores, one_thread
@@ -90,13 +89,11 @@ def train(
     seed=0,
     snapshot_steps=(),
     record_every=100,
-    progress=None,
 ):
     """Train `model` in place on inputs from `data`; return its History.
 
     importance : I_i, [n] or [instances, n]; all 1 when None.
     seed       : of the inputs drawn; the same seed and stack give the same result.
-    progress   : label of a progress bar, or None for none.
 
     Raises ValueError when data, importance or snapshot steps do not fit the model or recipe.
     """
@@ -105,7 +102,6 @@ def train(
     wanted = _check_snapshots(snapshot_steps, recipe.steps)
     parts = _blocks(model, recipe.batch)
     seeds = torch.randint(2**62, (len(parts),), generator=torch.Generator().manual_seed(seed))
-    bar = tqdm(total=len(parts) * recipe.steps, desc=progress, disable=progress is None)
     stop = Event()
 
     def steps():
@@ -113,7 +109,6 @@ def train(
             if stop.is_set():
                 return
             yield step
-            bar.update()
 
     @torch.no_grad()  # counts for one thread only
     def run(part, seed):
@@ -122,12 +117,11 @@ def train(
         inputs = _inputs(data.part(part), recipe.batch, seed)
         return _descend(gradients, inputs, recipe, wanted, record_every, steps())
 
-    with bar:
-        try:
-            blocks = list(on_all_cores(run, parts, seeds.tolist()))
-        except BaseException:
-            stop.set()  # an interrupt must not leave blocks running
-            raise
+    try:
+        blocks = list(on_all_cores(run, parts, seeds.tolist()))
+    except BaseException:
+        stop.set()  # an interrupt must not leave blocks running
+        raise
     weights, histories = zip(*blocks, strict=True)
     model.load_state_dict(_joined(weights))
     snapshots = {step: _joined([h.snapshots[step] for h in histories]) for step in sorted(wanted)}
@@ -153,7 +147,7 @@ def _descend(gradients, inputs, recipe, wanted, record_every, steps):
     return gradients.weights(), history
 
 
-def descend(parameters, losses, recipe, *, seed=0, progress=None):
+def descend(parameters, losses, recipe, *, seed=0):
     """Minimise the sum of losses(generator) [...] by autograd; return the last of them.
 
     For other models than those `train` has gradients of. `losses` draws its own inputs from the
@@ -162,7 +156,7 @@ def descend(parameters, losses, recipe, *, seed=0, progress=None):
     optimiser = _optimiser(parameters, recipe)
     generator = torch.Generator().manual_seed(seed)
     with one_thread():
-        for step in tqdm(range(recipe.steps), desc=progress, disable=progress is None):
+        for step in range(recipe.steps):
             loss = losses(generator)
             optimiser.zero_grad(set_to_none=True)
             loss.sum().backward()
@@ -191,7 +185,9 @@ def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0, shared
 
     shared : show all instances the same inputs; the data then have one density.
     """
-    if not (shared and data.instances == 1):
+    if shared and data.instances != 1:
+        raise ValueError(f"shared inputs need data of one density, got {data.instances} densities")
+    if not shared:
         data = _fit_data(model, data)
     importance = check_importance(importance, (model.instances,), model.n_features).to(
         model.W.device

@@ -83,7 +83,7 @@ def joining_lines(joined, axes):
         for ax in axes:
             ax.axvline(step, color=colors[i], ls=":", lw=1)
         at = max(axes[0].transLimits.transform((step, 1))[0], free)
-        free = at + 0.05
+        free = at + 0.075
         axes[0].text(
             at, 1.01, i + 1, color=colors[i], size=8.5, ha="center", va="bottom",
             transform=axes[0].transAxes,

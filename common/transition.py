@@ -19,6 +19,7 @@ NUDGE = 0.005  # a minimum that has become a saddle must not be followed any fur
 JUMP = 0.1  # change of a over one step that is not the same branch any more
 SHORTEST_STEP = 5e-5  # of log p, where a branch ends
 STEPS = 200  # at most, of a branch
+STARTS = 64  # of `local_minima`
 SIDE = 1e-6  # relative step of the derivatives with respect to the density
 
 
@@ -82,7 +83,6 @@ class Crossing:
 
     density [N]; W_upper, W_lower [N, 1, 2]: the minima that are best above and below it;
     slope_upper, slope_lower [N]: derivatives of the optimal loss with respect to the density.
-    NaN where the two do not cross on the grid.
     """
 
     density: torch.Tensor
@@ -152,12 +152,12 @@ def takeover(density, relative_importance, *, restarts, seed=0, step=0.01):
     return Line(bracket, crossing(*states, inside, r), upper, lower)
 
 
-def local_minima(density, relative_importance, starts=64, seed=0):
+def local_minima(density, relative_importance, seed=0):
     """All minima that random starts find in one cell: W [K, 2] and loss [K], lowest first."""
     generator = torch.Generator().manual_seed(seed)
-    W = torch.randn(starts, 1, 2, generator=generator, dtype=torch.float64)
-    r = torch.full((starts,), float(relative_importance), dtype=torch.float64)
-    b = torch.full((starts, 2), 0.1 * density, dtype=torch.float64)
+    W = torch.randn(STARTS, 1, 2, generator=generator, dtype=torch.float64)
+    r = torch.full((STARTS,), float(relative_importance), dtype=torch.float64)
+    b = torch.full((STARTS, 2), 0.1 * density, dtype=torch.float64)
     W, _, loss, _ = polish(W, b, torch.full_like(r, density), importances(r, 2))
     order = loss.argsort()
     _, first = np.unique(W[order, 0].numpy().round(2) + 0.0, axis=0, return_index=True)

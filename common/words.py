@@ -21,9 +21,9 @@ WORD = re.compile(r"[a-z]{2,}")  # single letters are mostly names of variables
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef)
 
 
-def paragraphs(package=PACKAGE):
-    """The documents of an installed package: a list of lists of words, in a fixed order."""
-    root = Path(importlib.util.find_spec(package).origin).parent
+def paragraphs():
+    """The documents of the installed PACKAGE: a list of lists of words, in a fixed order."""
+    root = Path(importlib.util.find_spec(PACKAGE).origin).parent
     found = {}
     for path in sorted(root.rglob("*.py")):
         if "tests" in path.relative_to(root).parts:

@@ -3,7 +3,7 @@ very many harmonics, the recursion over active sets, Monte Carlo, and central di
 
 import pytest
 import torch
-from oracles import series_loss
+from oracles import rational_loss, series_loss
 
 from common import cube, fourier
 from common.data import SparseFeatures, importance_decay
@@ -33,6 +33,21 @@ def test_twelve_features(noise, p, generator):
     for accuracy in (1e-4, 1e-6, 1e-8):
         found = population_loss(W, b, p, importance, accuracy=accuracy)
         assert found.item() == pytest.approx(expected, rel=accuracy)
+
+
+@pytest.mark.parametrize("p", [0.3, 0.01, 1e-3, 1e-4])
+@pytest.mark.parametrize("size", [1e-6, 1e-5, 8e-5])
+def test_a_bias_within_reach_of_negligible_entries(p, size, generator):
+    """Antipodal pairs whose outputs hardly see the other pairs: the loss itself is small, and the
+    kink lies among entries of A too small for features to be live. Against rational arithmetic."""
+    W = torch.eye(3).double().repeat_interleave(2, 1) * torch.tensor([1.0, -1.0]).repeat(3)
+    for _ in range(5):
+        tiny = size * torch.randn(3, 6, generator=generator, dtype=torch.float64)
+        b = size * torch.randn(6, generator=generator, dtype=torch.float64)
+        density, importance = torch.full((6,), p).double(), torch.ones(6).double()
+        expected = float(rational_loss(W + tiny, b, density, importance))
+        found = population_loss(W + tiny, b, p, accuracy=1e-6)
+        assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize(("n", "m"), [(20, 5), (80, 20)])

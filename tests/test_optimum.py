@@ -162,6 +162,12 @@ def test_a_problem_that_gains_nothing_is_given_up():
         ({"density": [0.1, float("nan")]}, r"density must lie in \(0, 1\], got nan"),
         ({"importance": [1.0, 1, 1]}, r"importance must have shape \[2\], got \[3\]"),
         ({"importance": [0.0, 0.0]}, "positive for at least one feature of every cell"),
+        (
+            {"density": [0.1, 0.2, 0.3], "importance": torch.ones(4, 2)},
+            r"do not fit: density \[3\], importance \[4\]",
+        ),
+        ({"restarts": 4.0}, "restarts must be a whole number of at least 1, got 4.0"),
+        ({"restarts": None}, "restarts must be a whole number of at least 1, got None"),
         ({"restarts": 0}, "restarts must be a whole number of at least 1, got 0"),
         ({"output": "tanh"}, "output must be one of"),
         ({"n_hidden": 0}, "n_hidden must be a whole number of at least 1, got 0"),

@@ -107,6 +107,12 @@ def test_near_boundary_counts_cells_also_diagonally():
     assert not phases.near_boundary(torch.zeros(3, 4), 1).any()
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 4), (1, 3)])
+def test_phases_are_named_in_two_and_three_features_only(shape):
+    with pytest.raises(ValueError, match=r"phases are of W \[..., 1, 2\] or \[..., 2, 3\], got"):
+        phases.phase(torch.ones(shape))
+
+
 def test_agreement():
     one, other = torch.tensor([[0, 1], [2, 2]]), torch.tensor([[0, 1], [1, 2]])
     assert phases.agreement(one, other) == 0.75

@@ -6,6 +6,7 @@ import torch
 from common import quick
 from common.data import feature_variance, importance_decay
 from common.exact import minimise, population_loss
+from common.landscape import linear_is_stable_above
 from common.problem import starts
 from common.theory import linear_optimum
 
@@ -42,6 +43,17 @@ def test_optima_at_several_densities_are_minima():
     W, b = W.requires_grad_(), b.requires_grad_()
     total = population_loss(W, b, density, importance).sum()
     assert max(g.abs().max() for g in torch.autograd.grad(total, (W, b))) < 1e-7
+
+
+def test_edge_finds_where_the_linear_minimum_gives_way():
+    """n = 2, m = 1, r = 1.3: a weak second weight grows from where a closed form says that the
+    linear minimum becomes unstable. The edge is where it passes 0.01, soon below."""
+    importance = torch.tensor([1.0, 1.3]).double()
+    low, high, W = quick.edge(lambda W: W.abs().min() > 0.01, 2, 1, 0.5, 0.9, importance)
+    assert low < high < 1.005 * low
+    assert W[0].abs().min() > 0.01 > W[1].abs().min()
+    expected = linear_is_stable_above(1.3).item()
+    assert 0.995 * expected < low < 1.001 * expected
 
 
 def test_enough_dimensions_lose_nothing():

@@ -6,10 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from common.blind_recovery import BLIND, find_dictionaries, hidden_vectors, judge_blind, match
+from common.blind_recovery import (
+    BLIND,
+    _recovery_error,
+    find_dictionaries,
+    hidden_vectors,
+    judge_blind,
+    match,
+)
 from common.decoders import train_autoencoder, train_decoder
 from common.recovery import METHODS, random_dictionary, recover, tight_frame
 from common.recovery_study import (
+    TEST,
     best_method,
     choose,
     dictionaries,
@@ -177,6 +185,27 @@ def test_antipodal_features_that_cancel_cannot_be_told():
     np.testing.assert_allclose(recover("all supports", [[-0.3]], W, 2), [[0.0, 0.3]])
 
 
+def test_all_supports_takes_fewer_features_than_it_may_use():
+    W, x = random_dictionary(3, 2, 0), np.array([[0.0, 0.7, 0.0]])
+    np.testing.assert_allclose(recover("all supports", x @ W.T, W, 4), x, atol=1e-8)
+    # What no support explains, not even the largest, gets an answer too.
+    assert np.isfinite(recover("all supports", np.ones((1, 2)), W, 4)).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_missing_setting_is_named(method):
+    with pytest.raises(ValueError, match=f"{METHODS[method].needs}.*the setting given is None"):
+        recover(method, np.zeros((1, 3)), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("method", "needs"), [("best linear", "density"), ("ReLU decoder", "bias")]
+)
+def test_what_is_known_cannot_be_chosen(method, needs, W, x):
+    with pytest.raises(ValueError, match=f"{method} needs a {needs}, there is nothing to choose"):
+        choose(method, x, W)
+
+
 def test_bad_input_is_refused():
     W = np.eye(3)
     with pytest.raises(ValueError, match="unknown method 'magic'"):
@@ -187,7 +216,7 @@ def test_bad_input_is_refused():
         recover("OMP", np.zeros(3), W, 1)
     with pytest.raises(ValueError, match="finite"):
         recover("OMP", np.full((1, 3), np.nan), W, 1)
-    with pytest.raises(ValueError, match="OMP needs a setting"):
+    with pytest.raises(ValueError, match="OMP needs a setting, for example 1"):
         recover("OMP", np.zeros((1, 3)), W)
 
 
@@ -238,6 +267,16 @@ def test_judge_reports_every_method_and_seed():
     again = judge(family["learned"], 0.1, methods, **splits)
     assert (again["best linear"]["mse"] == learned["best linear"]["mse"]).all()
     assert best_method(learned) in learned
+
+
+def test_judge_tells_methods_the_density_and_the_bias():
+    W, b = random_dictionary(8, 4, 0), np.linspace(-0.2, 0.1, 8)
+    settings = {"best linear": 0.1, "ReLU decoder": b}
+    judged = judge((W[None], b[None]), 0.1, list(settings), validation=20, test=30, seed=0)
+    x = draw(8, 0.1, 30, TEST)
+    for method, setting in settings.items():
+        expected = np.mean((recover(method, x @ W.T, W, setting) - x) ** 2)
+        assert judged[method]["mse"][0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_interval_and_saving():
@@ -337,13 +376,38 @@ def test_random_directions_are_not_the_random_dictionary_of_the_same_seed():
     assert match(W, found[0])[0].mean() < 0.9
 
 
-def test_directions_that_are_the_features_recover_perfectly():
-    W = np.stack([np.eye(4)])
-    result = judge_blind(
-        "inputs at random", W, W, 0.02, inputs=3_000, test=200, seed=0, steps=1
-    )  # at this density most inputs that are not empty are feature directions
-    assert set(result) == {"cosine", "found", "relative", "setting"}
-    assert 0 <= result["found"][0] <= 1
+def test_problems_are_cut_to_as_many_inputs_as_the_shortest_has():
+    h = np.random.default_rng(0).standard_normal((2, 30, 3))
+    cut, whole = ([h[0], h[1, :20]], h[:, :20])
+    found = [find_dictionaries("inputs at random", parts, 4, None) for parts in (cut, whole)]
+    np.testing.assert_array_equal(*found)
+
+
+def test_recovery_error_is_small_for_the_features_only():
+    features = np.arange(4)
+
+    def error(directions, features=features):
+        return _recovery_error(0.5 * np.eye(4), directions, features, 0.1, 500, 0)
+
+    assert error(np.eye(4)) < 1e-12  # the scale of the features is fitted
+    # 1 is the error of always predicting the mean; both of these say next to nothing about x.
+    assert error(-np.eye(4)) > 0.9
+    assert error(np.eye(4), np.roll(features, 1)) > 0.9
+    # Two of four features missing: about half of the error of answering 0.
+    assert 0.3 < error(np.eye(4)[:, :2], features[:2]) < 0.8
+
+
+def test_the_setting_is_chosen_on_the_tuning_dictionaries(monkeypatch):
+    def answer(h, count, setting, seed, steps):
+        return np.stack([setting * np.eye(4)] * len(h))
+
+    monkeypatch.setitem(BLIND, "an answer", (answer, (-1, 1)))
+    W, options = np.eye(4)[None], {"inputs": 300, "test": 300, "seed": 0, "steps": 1}
+    right, wrong = (judge_blind("an answer", sign * W, W, 0.1, **options) for sign in (1, -1))
+    assert right["setting"] == right["cosine"][0] == right["found"][0] == 1
+    assert right["relative"][0] < 1e-12
+    assert wrong["setting"] == -1 and wrong["cosine"][0] == wrong["found"][0] == 0
+    assert wrong["relative"][0] > 0.9
 
 
 # --- The phase transition ------------------------------------------------------------------------
@@ -365,8 +429,9 @@ def test_donoho_tanner_at_low_delta_follows_its_asymptote():
 
 @pytest.mark.parametrize("delta", [0.0, 1.1, np.nan])
 def test_donoho_tanner_refuses_what_is_no_share(delta):
-    with pytest.raises(ValueError, match=r"must lie in \(0, 1\]"):
-        donoho_tanner(delta)
+    for given in (delta, [0.5, delta]):
+        with pytest.raises(ValueError, match=rf"must lie in \(0, 1\], got {delta:g}$"):
+            donoho_tanner(given)
 
 
 def test_least_sum_is_the_least_sum():

@@ -209,6 +209,12 @@ def test_bad_arguments_are_named(arguments, message):
         train(ToyModel(5, 2, 2), **arguments)
 
 
+def test_shared_inputs_have_one_density():
+    model, data = ToyModel(3, 2, 4), SparseFeatures(3, [0.5, 0.5, 0.1, 0.1])
+    with pytest.raises(ValueError, match="need data of one density, got 4 densities"):
+        estimate_loss(model, data, shared=True)
+
+
 def test_bad_recipes_are_named():
     with pytest.raises(ValueError, match="steps must be a whole number of at least 1, got 0"):
         Recipe(0, 1, 1e-3, 0, False, False)

@@ -33,7 +33,7 @@ def test_joining_lines_are_numbered_in_order_and_side_by_side():
     loss_ax, norm_ax, _ = story(torch.zeros(101, 4), joined=(50, None, 51, 0))
     assert [text.get_text() for text in loss_ax.texts] == ["4", "1", "3"]
     places = [text.get_position()[0] for text in loss_ax.texts]
-    assert places == pytest.approx([0, 0.5, 0.55])
+    assert places == pytest.approx([0, 0.5, 0.575])
     dotted = [line.get_xdata()[0] for line in norm_ax.lines if line.get_linestyle() == ":"]
     assert dotted == [0, 50, 51]
 

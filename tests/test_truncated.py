@@ -34,6 +34,10 @@ def test_three_features_in_two_dimensions_have_no_loss_when_alone():
     assert (terms < 1e-9 * DENSITY).all()
 
 
-def test_too_many_features_are_refused():
+def test_bad_arguments_are_named():
+    with pytest.raises(ValueError, match="most must lie between 0 and 3, got -1"):
+        minimise_up_to(-1, 3, 2, DENSITY, IMPORTANCE, restarts=2)
+    with pytest.raises(ValueError, match="restarts must be a whole number of at least 1, got 0"):
+        minimise_up_to(1, 3, 2, [0.1], [1.0, 1.0, 1.0], restarts=0)
     with pytest.raises(ValueError, match="at most 5 features, got 6"):
         minimise_up_to(1, 6, 2, DENSITY, importance_decay(6, 0.8), restarts=2)

@@ -32,7 +32,7 @@ def phase_map(n, m, side, restarts):
     density = torch.logspace(0, -2, side, dtype=torch.float64)[:, None]
     importance = torch.ones(1, side, n, dtype=torch.float64)
     importance[..., -1] = torch.logspace(-1, 1, side, dtype=torch.float64)
-    return minimise(n, m, density, importance, restarts=restarts, progress=f"n = {n}")
+    return minimise(n, m, density, importance, restarts=restarts)
 
 
 @pytest.mark.parametrize(
