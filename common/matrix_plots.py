@@ -11,6 +11,8 @@ from matplotlib.colors import Normalize
 from common import geometry
 from common.plotting import FEW, MANY, SIGNED, UNSHOWN, array, feature_vectors, norm_bars
 
+SHORTEST_SHOWN = 0.4  # five features that share a neuron have norms of 1 / sqrt(5) each
+
 
 def gram_grid(Gs, bs, titles, row_labels, label="$W^T W$ and $b$", size=1.7):
     """Effective matrices [rows, columns, n, n] with biases [rows, columns, n], one colour bar."""
@@ -97,10 +99,11 @@ def signed_colorbar(fig, axes, label, extend="neither"):
 def embedding_report(W, axes, label):
     """One model W [2, n] in three panels: vectors, cosines, norms (by superposition).
 
-    Cosines of features that are not represented are left out: their direction means little.
+    Features shorter than SHORTEST_SHOWN are left out of the cosines and grey among the norms.
     """
     feature_vectors(W, axes[0])
     axes[0].set_ylabel(label)
-    matrix(geometry.interference(W), axes[1], shown=geometry.represented(W))
-    norm_bars(geometry.feature_norms(W), geometry.superposition(W), axes[2])
+    matrix(geometry.interference(W), axes[1], shown=geometry.represented(W, SHORTEST_SHOWN))
+    norms, superposition = geometry.feature_norms(W), geometry.superposition(W)
+    norm_bars(norms, superposition, axes[2], least=SHORTEST_SHOWN)
     return axes[0].figure

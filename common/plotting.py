@@ -182,15 +182,15 @@ def feature_legend(fig, n_features, title=BY_IMPORTANCE):
     )
 
 
-def norm_bars(norms, superposition, ax, title=None):
+def norm_bars(norms, superposition, ax, title=None, least=geometry.REPRESENTED_NORM):
     """Feature norms [n] as bars coloured by superposition [n]; the most important at the top.
 
-    Bars of features that are not represented are grey: their direction, and so their
-    superposition, means little.
+    Bars shorter than `least` are grey: of a feature that is not represented the direction, and so
+    the superposition, means little.
     """
     norms, superposition = array(norms), array(superposition)
     colors = plt.get_cmap(SUPERPOSITION)(0.85 * np.clip(superposition, 0, 1))
-    colors[norms < geometry.REPRESENTED_NORM] = to_rgba(UNSHOWN)
+    colors[norms < least] = to_rgba(UNSHOWN)
     positions = np.arange(1, len(norms) + 1)
     height = 0.8 if len(norms) <= MANY else 1.0  # no gaps between bars as thin as lines
     ax.barh(positions, norms, color=colors, height=height, linewidth=0)

@@ -287,6 +287,16 @@ def test_interrupted_run_changes_nothing_and_the_next_one_recovers(tmp_path, sig
     assert nbformat.read(tmp_path / NOTEBOOK, as_version=4).cells[2].execution_count == 2
 
 
+@pytest.fixture
+def heeded_interrupts():
+    """SIGINT raises KeyboardInterrupt, also where the tests run in the background of a shell, which
+    makes them ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_interrupts")
 def test_signals_during_publishing_wait_until_it_is_complete():
     steps = []
     with pytest.raises(KeyboardInterrupt), execution._signals_held_back():
