@@ -58,3 +58,14 @@ def test_a_stability_chart_has_a_row_a_polygon():
     assert [line.get_marker() for line in ax.lines] == ["o", "x"]
     (mesh,) = ax.collections
     assert np.array_equal(mesh.get_array().reshape(2, 5), stable.double().numpy())
+
+
+def test_the_rise_by_angle_has_a_line_a_density():
+    _, ax = plt.subplots()
+    rise = torch.tensor([[1e-3, 1e-2, 0.1], [0.1, 1.0, 10.0]])
+    variant_plots.rise_by_angle([2, 10, 45], rise, [1.0, 0.01], ax)
+    assert [line.get_label() for line in ax.lines] == ["1", "0.01"]
+    for line, values in zip(ax.lines, rise, strict=True):
+        assert line.get_xdata() == pytest.approx([2, 10, 45])
+        assert line.get_ydata() == pytest.approx(values.numpy())
+    assert ax.get_ylim()[1] > rise.max()  # the legend covers no line
