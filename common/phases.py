@@ -124,6 +124,8 @@ def phase(W):
 
     It is that of the candidate whose ignored direction is nearest in angle. OTHER: features on the
     same side (their difference is ignored), or a W of lower rank.
+
+    Raises ValueError for other shapes.
     """
     W = torch.as_tensor(W, dtype=torch.float64)
     if W.shape[-1] not in (2, 3) or W.shape[-2] != W.shape[-1] - 1:
