@@ -54,7 +54,7 @@ figures: $(FIGURES) $(README) ## run every notebook that is out of date: figures
 findings.pdf: $(PDF) $(README) ## the same, then FINDINGS.pdf
 	@echo "$(PDF) is up to date"
 
-robustness: $(ROBUSTNESS) ## every claim over seeds, batch sizes, learning rates, initial scales: about 15 minutes
+robustness: $(ROBUSTNESS) ## every claim over seeds and training settings: about 8 minutes
 	@$(if $(README),$(PY) -m common.readme)
 
 reproduce: $(VENV) ## two builds from clean: every committed file is compared byte for byte
@@ -103,12 +103,11 @@ $(PAGES): build/html/%.html: %.ipynb | $(VENV)
 # --- the paper -----------------------------------------------------------------------------------
 
 # The two variables take today's date out of the file: same input, same bytes.
-$(PDF): FINDINGS.tex common/parameters.py $(FIGURES) $(ROBUSTNESS_RESULTS) | tex
+$(PDF): FINDINGS.tex $(FIGURES) $(ROBUSTNESS_RESULTS) | tex
 	@rm -rf $(BUILD)/latex
 	@mkdir -p $(BUILD)/latex
 	@$(ALLOW_GAPS)
-	@$(PY) -m common.parameters >$(BUILD)/latex/parameters.tex
-	@SOURCE_DATE_EPOCH=1767225600 FORCE_SOURCE_DATE=1 TEXINPUTS="$(BUILD)/latex:$(TEX_SEARCH)$$TEXINPUTS" \
+	@SOURCE_DATE_EPOCH=1767225600 FORCE_SOURCE_DATE=1 TEXINPUTS="$(TEX_SEARCH)$$TEXINPUTS" \
 	latexmk -norc -pdf -interaction=nonstopmode -halt-on-error -file-line-error \
 	  -outdir=$(BUILD)/latex FINDINGS.tex >$(BUILD)/latex/latexmk.txt 2>&1 </dev/null || { \
 	  echo "LaTeX could not compile FINDINGS.tex:"; echo; \

@@ -23,6 +23,15 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
 VERDICTS = ("holds", "holds in part", "does not hold")
+# Where a claim comes from, by the label its text begins with. Without one it is the paper's.
+SOURCES = {
+    "": "paper",
+    "(common demonstration)": "demonstrations",
+    "(two-weight replication)": "demonstrations",
+    "(hidden-ReLU demonstration)": "demonstrations",
+    "(expected)": "expected",  # by compressed sensing
+    "(not in the paper)": "ours",
+}
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ARRAY_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")  # read by scripts, so underscores as well
 
@@ -107,9 +116,11 @@ class Output:
     def claim(self, name, *, paper, found, verdict):
         """Keep one row of the claims ledger: what the paper says, what was found here.
 
-        verdict : "holds", "holds in part" or "does not hold".
+        paper   : the claim; where it is not the paper's it begins with a label of SOURCES.
+        verdict : "holds", "holds in part" or "does not hold", see `verdict`.
         """
         name = _check_name(name)
+        source(paper)
         if verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {VERDICTS}, got {verdict!r}")
         if name in self.claims:
@@ -134,8 +145,27 @@ class Output:
         _write(self.folder / "results.tex", Path.write_text, tex_definitions(results))
 
 
+def source(paper):
+    """Where a claim comes from: "paper", "demonstrations", "expected" or "ours".
+
+    Raises ValueError for a label that is not in SOURCES.
+    """
+    label = re.match(r"\([^)]*\)|", paper)[0]
+    if label not in SOURCES:
+        raise ValueError(f"the label of a claim must be one of {list(SOURCES)[1:]}, got {label!r}")
+    return SOURCES[label]
+
+
 def verdict(holds, in_part=False):
-    """The verdict on a claim: "holds", else "holds in part" or "does not hold"."""
+    """The verdict on a claim, by one rule: a claim is judged AS IT IS WORDED.
+
+    holds   : every part of the wording is met. Counts that were published in a figure are met up
+              to about one feature, the error of reading them off it.
+    in_part : some part of the wording is met.
+
+    What the wording leaves open (an exact optimum that differs from a theory the claim is about)
+    is said in `found` and does not change the verdict.
+    """
     if holds:
         return VERDICTS[0]
     return VERDICTS[1] if in_part else VERDICTS[2]
@@ -151,13 +181,15 @@ def ledger_table(claims):
 
 
 def tex_definitions(results):
-    """The TeX definitions of a results.json: \\defineresult and \\defineclaim lines."""
+    """The TeX definitions of a results.json: \\defineresult lines, and \\defineclaim and
+    \\tallyclaim for each claim."""
     lines = [f"% Generated from the run of {results['notebook']}. Do not edit."]
     for name, number in results["numbers"].items():
         lines.append(f"\\defineresult{{{name}}}{{{tex_text(number['text'])}}}")
     for name, row in results["claims"].items():
         cells = "".join(f"{{{tex_text(row[key])}}}" for key in ("paper", "found", "verdict"))
         lines.append(f"\\defineclaim{{{name}}}{cells}")
+        lines.append(f"\\tallyclaim{{{source(row['paper'])}}}{{{row['verdict']}}}")
     return "\n".join(lines) + "\n"
 
 

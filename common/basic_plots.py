@@ -8,7 +8,6 @@ from matplotlib.ticker import MaxNLocator
 from common import geometry
 from common.matrix_plots import gram_with_bias, signed_colorbar
 from common.plotting import (
-    GREY,
     MANY,
     SUPERPOSITION,
     UNSHOWN,
@@ -20,7 +19,7 @@ from common.plotting import (
 )
 
 # Dimensionality of features in regular arrangements (paper, "The Geometry of Superposition").
-SIMPLE_SHARES = {1: "own dimension", 2 / 3: "triangle", 1 / 2: "pair", 2 / 5: "pentagon"}
+SIMPLE_SHARES = {1: "alone", 2 / 3: "triangle", 1 / 2: "pair", 2 / 5: "pentagon"}
 
 
 def grams_and_norms(W, b, titles, size=1.2):
@@ -92,8 +91,9 @@ def shares_of_dimensions(density, shares, ax):
     """Dimensionality of every feature as a dot over density: shares [D, n], NaN left out."""
     for share, name in SIMPLE_SHARES.items():
         ax.axhline(share, color="0.8", lw=0.8, zorder=0)
-        ax.text(0.995, share, name, transform=ax.get_yaxis_transform(), size=8, color=GREY,
-                ha="right", va="bottom")  # fmt: skip
+        text = ax.text(1.02, share, name, transform=ax.get_yaxis_transform(), size=9, color="0.35",
+                       va="center")  # fmt: skip
+        text.set_in_layout(False)  # a colour bar of another panel leaves room for it
     shares = array(shares)
     ax.plot(np.repeat(array(density), shares.shape[1]), shares.ravel(), "o", ms=2.6, alpha=0.5,
             color="0.2", mew=0)  # fmt: skip

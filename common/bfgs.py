@@ -27,8 +27,12 @@ class Minima:
 
     def put(self, index, other):
         """Replace the problems `index` by those of `other`."""
-        for name in ("x", "value", "gradient", "converged"):
-            getattr(self, name)[index] = getattr(other, name)
+        for name, values in vars(self).items():
+            values[index] = getattr(other, name)
+
+    def at(self, index):
+        """Only the problems `index`."""
+        return Minima(*(values[index] for values in vars(self).values()))
 
 
 def with_gradient(loss):

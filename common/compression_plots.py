@@ -1,40 +1,27 @@
 """Maps of density against compression: hidden dimensions to the right, density 1 at the top."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import to_rgb
+from matplotlib.colors import PowerNorm
 
-from common.compression import FATES
 from common.plotting import array, cell_edges
 
-FATE_COLORS = ("#33508c", "#c8553d", "0.82")  # as in the phase diagrams
 
+def show(found, values, ax, title=""):
+    """Values [n, D] as a map: hidden dimensions to the right, density downwards from 1.
 
-def show(found, values, ax, title):
-    """Values [n, D] as a map: hidden dimensions to the right, density downwards from 1."""
-    mesh = ax.pcolormesh(*_edges(found), array(values).T, cmap="rocket_r", vmin=0, vmax=1,
-                         rasterized=True)  # fmt: skip
+    One sequential colour scale from 0 to 1; its square root, so that one feature of many shows.
+    """
+    mesh = ax.pcolormesh(*_edges(found), array(values).T, cmap="rocket_r",
+                         norm=PowerNorm(0.5, vmin=0, vmax=1), rasterized=True)  # fmt: skip
     _finish(found, ax, title)
     return mesh
 
 
-def show_phases(found, ax, title):
-    """The three fates' colours mixed by their shares; onset of superposition (solid), all stored
-    (dotted)."""
-    shares = np.stack([array(share) for share in found.fates().values()])  # [fates, n, D]
-    mixed = np.einsum("fmd,fc->dmc", shares, [to_rgb(color) for color in FATE_COLORS])
-    ax.pcolormesh(*_edges(found), mixed.clip(0, 1), rasterized=True)
-    for line, style in ((found.onset(), "-"), (found.all_stored(), ":")):
-        ax.plot(found.hidden, array(line), style, color="black", lw=1.3)
-    _finish(found, ax, title)
-
-
-def phase_legend(fig):
-    """The colours and lines of `show_phases`, below the figure."""
-    handles = [plt.Rectangle((0, 0), 1, 1, color=color) for color in FATE_COLORS]
-    handles += [plt.Line2D([], [], color="black", ls=style) for style in ("-", ":")]
-    labels = [*FATES, "first superposition", "all stored"]
-    fig.legend(handles, labels, loc="outside lower center", ncols=3)
+def show_fates(found, axes, titles=True):
+    """The share of the features that meets each fate, one map in each of the four axes."""
+    for ax, (fate, share) in zip(axes, found.fates().items(), strict=True):
+        mesh = show(found, share, ax, fate if titles else "")
+    return mesh
 
 
 def _edges(found):

@@ -25,9 +25,10 @@ from common.checks import (
     check_importance,
 )
 from common.data import feature_variance
-from common.problem import Problem, lowest_starts, neighbours, split, starts
+from common.problem import TOLERANCE, Problem, lowest_starts, neighbours, rearranged, split, starts
 
 CUBE_FEATURES = 5  # up to here the sum over 3^n terms is faster than the series
+LOWER = 1e-9  # relative difference of losses from which a minimum is another, lower one
 
 
 def population_loss(W, b, density, importance=None, *, W_out=None, output="relu", accuracy=1e-6):
@@ -168,8 +169,9 @@ def minimise(
                  in the sign of the last feature, so that both sectors of its sign are tried.
     accuracy   : of the loss beyond 5 features, see population_loss.
 
-    Up to 5 features all starts run to convergence (quasi-Newton), and then every cell of a grid
-    also tries the optima of its neighbours. Beyond that the starts descend by Adam on sampled
+    Up to 5 features all starts run to convergence (quasi-Newton). Then every cell also tries its
+    optimum rearranged (two features exchanged, one turned round) and the optima of its neighbours
+    in the grid. Beyond that the starts descend by Adam on sampled
     inputs first, and only the lowest of a cell goes on. Returns an Optimum. Raises ValueError for
     arguments out of range.
     """
@@ -189,27 +191,43 @@ def minimise(
     else:
         ends = problem.descend_and_minimise(start.repeat(count, 1), cell, seed)
     best = lowest_starts(ends.value, restarts)
-    x, value = ends.x[best], ends.value[best]
-    gradient, converged = ends.gradient[best], ends.converged[best]
+    found = ends.at(best)
     lower = torch.zeros(count, dtype=torch.bool)
-    for neighbour in neighbours(cells) if n <= CUBE_FEATURES else ():
-        tried = problem.minimise(x[neighbour], torch.arange(count))
-        better = tried.value < value - 1e-9
-        x[better], value[better] = tried.x[better], tried.value[better]
-        gradient[better], converged[better] = tried.gradient[better], tried.converged[better]
-        lower |= better
-    scale, (W, b) = problem.scale, split(x, n, m)
+    if n <= CUBE_FEATURES and output == "relu":
+        _rearrange(problem, found)
+        for neighbour in neighbours(cells):
+            lower |= _put_lower(found, problem.minimise(found.x[neighbour], torch.arange(count)))
+    scale, (W, b) = problem.scale, split(found.x, n, m)
     return Optimum(
         W=W.reshape(*cells, m, n),
         b=b.reshape(*cells, n),
-        loss=(value * scale).reshape(cells),
+        loss=(found.value * scale).reshape(cells),
         restart_losses=(ends.value.reshape(count, restarts) * scale[:, None]).reshape(
             *cells, restarts
         ),
-        gradient=gradient.reshape(cells),
-        converged=converged.reshape(cells),
+        gradient=found.gradient.reshape(cells),
+        converged=found.converged.reshape(cells),
         improved=lower.double().mean().item(),
     )
+
+
+def _rearrange(problem, found):
+    """Minimise again from the optima `found` rearranged, as long as that leads lower somewhere."""
+    cell = torch.arange(len(found.value))
+    while len(cell):
+        x = rearranged(found.x[cell], problem.n, problem.m)
+        ends = problem.minimise(x.flatten(0, 1), cell.repeat(len(x)))
+        lower = torch.zeros(len(found.value), dtype=torch.bool)
+        for part in torch.arange(len(ends.value)).split(len(cell)):
+            lower[cell] |= _put_lower(found, ends.at(part), cell)
+        cell = lower.nonzero()[:, 0]
+
+
+def _put_lower(found, tried, cell=slice(None)):
+    """Put the Minima `tried` into the cells of `found` where they are lower; where that is."""
+    better = tried.value < found.value[cell] - LOWER
+    found.put(torch.arange(len(found.value))[cell][better], tried.at(better))
+    return better
 
 
 def _problem(n, m, density, importance, output, accuracy):
@@ -218,22 +236,25 @@ def _problem(n, m, density, importance, output, accuracy):
     loss = partial(population_loss, output=output, accuracy=accuracy)
     terms = n * min(3**n, 2**7 * n)
     if n <= CUBE_FEATURES or output == "linear":
-        return Problem(n, m, density, importance, loss, terms)
+        few = output == "relu" and n <= CUBE_FEATURES
+        return Problem(n, m, density, importance, loss, terms, few=few)
     return Problem(n, m, density, importance, loss, terms, noise=1e-4 * accuracy)
 
 
-def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6):
+def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6, tolerance=TOLERANCE):
     """The local minimum of the exact loss next to given models W [..., m, n], b [..., n].
 
-    density [...] and importance [n] or [..., n] as for population_loss. Returns (W, b, loss,
-    distance), the last one [...]: how far W^T W and b moved (Frobenius norm), which rotations of
-    the hidden space do not affect.
+    density [...] and importance [n] or [..., n] as for population_loss. tolerance : of the gradient
+    at the end, relative to the loss of a model that outputs 0. Returns (W, b, loss, distance), the
+    last one [...]: how far W^T W and b moved (Frobenius norm), which rotations of the hidden space
+    do not affect.
     """
     W, b = (torch.as_tensor(v, dtype=torch.float64) for v in (W, b))
     cells, (m, n) = W.shape[:-2], W.shape[-2:]
     importance = check_importance(importance, cells, n).reshape(-1, n)
     density = check_density(density).expand(cells).reshape(-1)
     problem = _problem(n, m, density, importance, output, accuracy)
+    problem.tolerance = tolerance
     start = torch.cat([W.reshape(-1, m * n), b.reshape(-1, n)], 1)
     end = problem.minimise(start, torch.arange(len(start)))
     new_W, new_b = (v.reshape(old.shape) for v, old in zip(split(end.x, n, m), (W, b), strict=True))

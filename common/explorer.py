@@ -16,11 +16,11 @@ import numpy as np
 from common import explorer_plots, geometry, phase_plots, phases, plotting
 from common.checks import check_count, check_positive
 from common.data import importance_decay
-from common.exact import CUBE_FEATURES
-from common.quick import quick_optimum
+from common.exact import CUBE_FEATURES, minimise
 from common.theory import linear_optimum
 
 LOWEST_DENSITY, LEAST_DECAY = 0.01, 0.5  # ends of the sliders; both go up to 1
+STARTS = 48  # of the minimisation for one position
 DPI = 110  # of the pictures that follow the sliders
 
 
@@ -49,11 +49,13 @@ def draw_optimum(density, decay, n_features, n_hidden):
     n_hidden up to n_features. Returns the figure. Raises ValueError for values out of range.
     """
     n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
+    if n > CUBE_FEATURES:
+        raise ValueError(f"n_features must be at most {CUBE_FEATURES}, got {n}")
     if m > n:
         raise ValueError(f"n_hidden must be at most n_features, {n}, got {m}")
     importance = importance_decay(n, decay)
-    W, b, loss = quick_optimum(n, m, density, importance)
-    W = explorer_plots.oriented(W)
+    best = minimise(n, m, density, importance, restarts=STARTS)
+    W, b, loss = explorer_plots.oriented(best.W), best.b, best.loss.clamp(min=0)
     linear = linear_optimum(density, importance, m)
 
     # Placed by hand: a constrained layout would take as long as the optimum.

@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from common import geometry
 from common.plotting import FEW, MANY, SIGNED, UNSHOWN, array, feature_vectors, norm_bars
 
+PIXELS = 8  # along a cell of a matrix that is drawn as an image
 SHORTEST_SHOWN = 0.4  # five features that share a neuron have norms of 1 / sqrt(5) each
 
 
@@ -46,18 +47,21 @@ def gram_with_bias(G, b, ax, title=None, numbers=True):
     """
     G, b = array(G), array(b)
     n = len(b)
-    many = n > MANY  # then no lines between cells, and pixels in the PDF, not thousands of shapes
     wide = max(1, n / 20)  # of the bias; one cell would be a mere line beside 80 columns
-    edges = [*range(n + 1), n + 0.5 * wide, n + 1.5 * wide]
-    gap = np.full((n, 1), np.nan)
-    ax.pcolormesh(
-        edges, range(n + 1), np.hstack([G, gap, b[:, None]]), cmap=SIGNED, vmin=-1, vmax=1,
-        edgecolors="none" if many else "white", linewidth=0.15, rasterized=many,
-    )  # fmt: skip
+    edges = np.array([*range(n + 1), n + 0.5 * wide, n + 1.5 * wide])
+    if n > MANY:  # no lines between cells, and images in the PDF, not thousands of shapes
+        for values, left, right in ((G, 0, n), (b[:, None], *edges[-2:])):
+            cells = values.repeat(PIXELS, axis=0).repeat(PIXELS, axis=1)
+            ax.imshow(cells, cmap=SIGNED, vmin=-1, vmax=1, extent=(left, right, n, 0),
+                      interpolation="none")  # fmt: skip
+    else:
+        values = np.hstack([G, np.full((n, 1), np.nan), b[:, None]])
+        ax.pcolormesh(edges, range(n + 1), values, cmap=SIGNED, vmin=-1, vmax=1,
+                      edgecolors="white", linewidth=0.15)  # fmt: skip
     shown = np.arange(1, n + 1) if numbers and n <= FEW else np.arange(0)
     ax.set_xticks([*(shown - 0.5), n + wide], [*shown, "$b$"])
     ax.set_yticks(shown - 0.5, shown)
-    ax.set(aspect="equal", ylim=(n, 0))  # the first output at the top
+    ax.set(aspect="equal", xlim=edges[[0, -1]], ylim=(n, 0))  # the first output at the top
     ax.tick_params(length=0)
     sns.despine(ax=ax, left=True, bottom=True)
     if title is not None:
@@ -75,7 +79,7 @@ def matrix(values, ax, title=None, shown=None):
     shown = np.ones(n, bool) if shown is None else array(shown)
     sns.heatmap(
         values, ax=ax, cmap=SIGNED, vmin=-1, vmax=1, cbar=False, square=True, linewidths=0.6,
-        annot=n <= FEW, fmt=".2f", annot_kws={"size": 7}, mask=~np.outer(shown, shown),
+        annot=n <= FEW, fmt=".2f", annot_kws={"size": 7.5}, mask=~np.outer(shown, shown),
         xticklabels=range(1, n + 1), yticklabels=range(1, n + 1),
     )  # fmt: skip
     ax.set_facecolor(UNSHOWN)
@@ -85,14 +89,14 @@ def matrix(values, ax, title=None, shown=None):
     return ax.figure
 
 
-def signed_colorbar(fig, axes, label, extend="neither"):
-    """The colour bar that goes with `gram_with_bias` and `matrix`.
+def signed_colorbar(fig, axes, label, extend="neither", limit=1):
+    """The colour bar that goes with `gram_with_bias` and `matrix`, from -limit to limit.
 
-    extend : "both" where values beyond -1 and 1 are drawn in the colours of the ends.
+    extend : "both" where values beyond the ends are drawn in their colours.
     """
-    scale = plt.cm.ScalarMappable(Normalize(-1, 1), SIGNED)
+    scale = plt.cm.ScalarMappable(Normalize(-limit, limit), SIGNED)
     fig.colorbar(
-        scale, ax=axes, label=label, ticks=[-1, 0, 1], aspect=18, shrink=0.8, extend=extend
+        scale, ax=axes, label=label, ticks=[-limit, 0, limit], aspect=18, shrink=0.8, extend=extend
     )
 
 

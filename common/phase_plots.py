@@ -24,6 +24,8 @@ PHASE_LABELS = ("extra dropped", "extra dedicated", "extra in a pair",
 THEORY_LINE = {"color": "black", "lw": 1.3, "ls": (0, (4, 2))}
 EXACT_LINE = {"color": "black", "lw": 1.3, "ls": "-"}
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+FEW_TICKS = (0.1, 0.3, 1, 3, 10)  # of relative importance, where panels stand side by side
+NEAR_TICKS = (0.4, 0.5, 0.7, 1, 1.4, 2)  # of an axis of less than a decade
 PANEL = 2.75  # inches, side of one map
 KEY_POINTS = 64  # of the colour key, along each side
 EXCESS = 1e-6, 1e-1  # ends of the colour scale of excess losses
@@ -46,8 +48,9 @@ def map_axes(ax, density, relative_importance, title=None, ylabel=True):
     """Logarithmic axes around the window, density 1 at the top."""
     density, r = array(density), array(relative_importance)
     ax.set(xscale="log", yscale="log", xlim=(r.min(), r.max()), ylim=(density.min(), density.max()))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(FixedLocator(TICKS))
+    for axis, values, ticks in ((ax.xaxis, r, FEW_TICKS), (ax.yaxis, density, TICKS)):
+        near = values.max() < 10 * values.min()
+        axis.set_major_locator(FixedLocator(NEAR_TICKS if near else ticks))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
         axis.set_minor_formatter(NullFormatter())
@@ -104,6 +107,7 @@ def color_key(ax):
     ax.set(aspect="equal", xticks=[0, 1], yticks=[0, 1], xlabel="superposition", ylabel="norm")
     ax.set_xticklabels(["0", "≥ 1"])
     ax.set_yticklabels(["0", "≥ 1"])
+    ax.tick_params(length=0, pad=4)  # a tick would touch the sign
     ax.spines[["top", "right"]].set_visible(True)
     return ax.figure
 
@@ -118,8 +122,8 @@ def boundary_line(relative_importance, density, ax, label=None, **style):
 def region_label(ax, relative_importance, density, text, color="white"):
     """A name written into a region, readable on any colour."""
     halo = withStroke(linewidth=2, foreground="black" if color == "white" else "white", alpha=0.35)
-    ax.text(relative_importance, density, text, color=color, size=9, ha="center", va="center",
-            path_effects=[halo])  # fmt: skip
+    ax.text(relative_importance, density, text, color=color, size=8.5, ha="center", va="center",
+            linespacing=1.0, path_effects=[halo])  # fmt: skip
 
 
 def share_map(values, density, relative_importance, ax, title=None, ylabel=True, vmax=1.0):

@@ -12,7 +12,7 @@ import torch
 
 from common import geometry
 from common.checks import check_count
-from common.exact import minimise
+from common.exact import minimise, polish
 from common.restarts import train_restarts
 from common.theory import (
     DEDICATED,
@@ -213,6 +213,30 @@ def agreement(one, other, where=None):
     return (same if where is None else same[where]).double().mean().item()
 
 
+def stuck(loss, optimum, tolerance):
+    """Whether each run's loss [R, C, k] is more than `tolerance` above `optimum` [R, C]."""
+    return loss > (1 + tolerance) * optimum[..., None]
+
+
 def stuck_share(loss, optimum, tolerance):
     """Share [R, C] of runs whose loss [R, C, k] is more than `tolerance` above `optimum` [R, C]."""
-    return (loss > (1 + tolerance) * optimum[..., None]).double().mean(-1)
+    return stuck(loss, optimum, tolerance).double().mean(-1)
+
+
+def same_sign(W):
+    """Whether the two features of W [..., 1, 2] lie on the same side: not an antipodal pair."""
+    return W[..., 0, :].prod(-1) > 0
+
+
+def unfinished(runs, which, density, relative_importance, optimum, tolerance):
+    """Whether stuck runs were only not finished: booleans, one for each true entry of `which`.
+
+    Minimised further on the exact loss, these come within `tolerance` of `optimum` [R, C]. For a
+    TrainedMap over density [R] and relative importance [C], and booleans `which` [R, C, k].
+    """
+    if not which.any():
+        return torch.zeros(0, dtype=torch.bool)
+    row, column, _ = which.nonzero().T
+    grid = importances(relative_importance[column], runs.W.shape[-1])
+    end = polish(runs.W[which], runs.b[which], density[row], grid)[2]
+    return end <= (1 + tolerance) * optimum[row, column]

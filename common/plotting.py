@@ -43,6 +43,7 @@ STYLE = {
     "legend.fontsize": 9,
     "legend.frameon": False,
     "lines.linewidth": 1.6,
+    "axes.formatter.min_exponent": 5,  # 0.001 on a log axis: exponents are too small in print
     "pdf.fonttype": 42,  # real fonts in the PDF, so that its text can be selected
     "image.interpolation": "nearest",
 }
@@ -69,6 +70,37 @@ def cell_edges(centres, log=False):
     middle = (centres[1:] + centres[:-1]) / 2
     edges = np.array([2 * centres[0] - middle[0], *middle, 2 * centres[-1] - middle[-1]])
     return np.exp(edges) if log else edges
+
+
+def spread(places, gap):
+    """Sorted places [N] moved apart to distances of at least `gap`, by the least sum of squares."""
+    blocks = []  # of neighbours that touch: mean place, each less `gap` times its rank, and size
+    for rank, place in enumerate(places):
+        mean, size = place - gap * rank, 1
+        while blocks and blocks[-1][0] > mean:
+            before, count = blocks.pop()
+            mean, size = (before * count + mean * size) / (count + size), count + size
+        blocks.append((mean, size))
+    means = np.array([mean for mean, size in blocks for _ in range(size)])
+    return means + gap * np.arange(len(means))
+
+
+def curve_names(x, ys, names, colors, ax, gap):
+    """Names of curves that end at (x, ys [K]), beyond the right end of the axes.
+
+    They are `gap` apart at least, in units of the (linear) y-axis, and a thin line joins each to
+    its curve. Easier to read than a legend of many colours.
+    """
+    ys = array(ys)
+    order = np.argsort(ys)
+    heights = dict(zip(order, spread(ys[order], gap), strict=True))
+    arrow = {"arrowstyle": "-", "lw": 0.7, "relpos": (0, 0.5), "shrinkA": 1, "shrinkB": 0}
+    for k, (y, name, color) in enumerate(zip(ys, names, colors, strict=True)):
+        ax.annotate(
+            name, (x, y), (1.08, heights[k]), textcoords=ax.get_yaxis_transform(), color=color,
+            size=9, va="center_baseline", arrowprops=arrow | {"color": color},
+        )  # fmt: skip
+    return ax.figure
 
 
 def range_band(x, values, ax, color, label, middle=np.median, **style):
@@ -192,8 +224,9 @@ def norm_bars(norms, superposition, ax, title=None, least=geometry.REPRESENTED_N
     colors = plt.get_cmap(SUPERPOSITION)(0.85 * np.clip(superposition, 0, 1))
     colors[norms < least] = to_rgba(UNSHOWN)
     positions = np.arange(1, len(norms) + 1)
-    height = 0.8 if len(norms) <= MANY else 1.0  # no gaps between bars as thin as lines
-    ax.barh(positions, norms, color=colors, height=height, linewidth=0)
+    # No gaps between bars as thin as lines, nor the pale seams of edges that only touch.
+    height, edge = (0.8, 0) if len(norms) <= MANY else (1.0, 0.4)
+    ax.barh(positions, norms, color=colors, height=height, linewidth=edge, edgecolor=colors)
     ax.axvline(1, color="0.8", lw=0.8, zorder=0)
     ax.invert_yaxis()
     ax.set(yticks=positions, xlabel="norm", xlim=(0, max(NORM_LIMIT, 1.05 * norms.max())))
@@ -207,6 +240,6 @@ def superposition_colorbar(fig, axes):
     """The colour bar that goes with `norm_bars`."""
     colors = plt.get_cmap(SUPERPOSITION)(0.85 * np.linspace(0, 1, 256))
     scale = plt.cm.ScalarMappable(Normalize(0, 1), ListedColormap(colors))
-    fig.colorbar(
-        scale, ax=axes, label="superposition", ticks=[0, 1], aspect=18, shrink=0.8
-    ).ax.set_yticklabels(["0", "≥ 1"])
+    bar = fig.colorbar(scale, ax=axes, label="superposition", ticks=[0, 1], aspect=18, shrink=0.8)
+    bar.ax.set_yticklabels(["0", "≥ 1"])
+    bar.ax.tick_params(length=0, pad=5)  # a tick would touch the sign

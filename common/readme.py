@@ -3,8 +3,8 @@
     python -m common.readme
 
 fills three things from every results/*.json, and a test holds the file to them: the claims ledger,
-between its two markers; the numbers of its rows, under the names of TALLIED; and each number in the
-prose, between markers that GitHub does not show:
+between its two markers; the numbers of its rows by source and verdict, see `tally`; and each number
+in the prose, between markers that GitHub does not show:
 
     in density by <!--r:phase-two-higher-min-percent-->9<!--/r--> %
 
@@ -18,9 +18,8 @@ import re
 import sys
 from pathlib import Path
 
-from common.artifacts import ROOT, VERDICTS, ledger_table
+from common.artifacts import ROOT, SOURCES, VERDICTS, ledger_table, source
 
-TALLIED = dict(zip(("ledger-hold", "ledger-in-part", "ledger-fail"), VERDICTS, strict=True))
 BEGIN, END = "<!-- ledger: begin -->", "<!-- ledger: end -->"
 
 
@@ -53,10 +52,16 @@ def all_numbers(root=ROOT):
 
 
 def tally(root=ROOT):
-    """Name -> number of rows of the ledger: all of them, and those with each verdict."""
-    verdicts = [row["verdict"] for _, row in all_claims(root)]
-    counted = {name: str(verdicts.count(verdict)) for name, verdict in TALLIED.items()}
-    return {"ledger-claims": str(len(verdicts))} | counted
+    """Name -> number of rows of the ledger: all of them, of each source, and by its verdicts
+    ("ledger-paper", "ledger-paper-holds-in-part", ...)."""
+    rows = [(source(row["paper"]), row["verdict"]) for _, row in all_claims(root)]
+    counted = {"ledger-claims": len(rows)}
+    for name in set(SOURCES.values()):
+        verdicts = [given for where, given in rows if where == name]
+        counted[f"ledger-{name}"] = len(verdicts)
+        for each in VERDICTS:
+            counted[f"ledger-{name}-{each.replace(' ', '-')}"] = verdicts.count(each)
+    return {name: str(count) for name, count in counted.items()}
 
 
 def fill(text, kind, values):

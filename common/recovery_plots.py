@@ -169,11 +169,11 @@ def score_table(results, keys):
     return "\n".join(lines)
 
 
-def transition_map(delta, rho, shares, ax, title):
+def transition_map(delta, rho, shares, ax):
     """Share of exact recoveries [delta, rho]: m / n to the right, active / m upwards."""
     edges = [cell_edges(axis) for axis in (delta, rho)]
     mesh = ax.pcolormesh(*edges, array(shares).T, cmap="mako", vmin=0, vmax=1, rasterized=True)
-    ax.set(title=title, xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
+    ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
     return mesh
 
 

@@ -1,16 +1,17 @@
 """Single training runs over a grid of settings: training them, and rates with their intervals.
 
-The other notebooks keep the best of many restarts. Here every run counts for itself, whatever its
-seed, batch size, learning rate and initial scale; `judges` says when a run satisfies a claim.
+The other notebooks keep the best of many restarts. Here every run counts for itself, whatever
+its seed, batch size, learning rate, weight decay and initial scale; `judges` says when a run
+satisfies a claim.
 
 Arrays of runs are [D, S, R, ...]: densities (or cells of a phase diagram), settings, runs.
 """
 
 from dataclasses import dataclass, replace
 from itertools import product
-from statistics import NormalDist
 
 import torch
+from scipy.stats import binomtest
 
 from common.checks import check_count
 from common.exact import Optimum, minimise
@@ -20,24 +21,43 @@ from common.restarts import train_restarts
 from common.theory import linear_optimum
 
 STACK, MODEL = "stack", "model"  # Xavier's rule on the stacked tensor (authors) or on one model
+# Fields of Setting, and what they are called in results.
+FACTORS = {
+    "batch": "batch",
+    "learning_rate": "learning-rate",
+    "weight_decay": "decay",
+    "start": "start",
+}
 NEAR = 0.01  # a model is near the optimum up to this relative excess of its exact loss
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to train: inputs a step, first learning rate, initial scale (STACK or MODEL)."""
+    """One way to train: inputs a step, first learning rate, weight decay, initial scale (STACK or
+    MODEL)."""
 
     batch: int
     learning_rate: float
+    weight_decay: float
     start: str
 
     def __str__(self):
-        return f"batch {self.batch}, rate {self.learning_rate:g}, {self.start}"
+        """All but the learning rate: rates are reported for one of them at a time."""
+        return f"batch {self.batch}, decay {self.weight_decay:g}, {self.start}"
+
+    def recipe(self, base):
+        """`base` with this batch, learning rate and weight decay."""
+        return replace(
+            base,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+        )
 
 
-def grid(batches, learning_rates, starts=(STACK, MODEL)):
+def grid(batches, learning_rates, decays, starts=(STACK, MODEL)):
     """All settings of a grid, the last factor fastest."""
-    return [Setting(*values) for values in product(batches, learning_rates, starts)]
+    return [Setting(*values) for values in product(batches, learning_rates, decays, starts)]
 
 
 @dataclass
@@ -102,7 +122,7 @@ def train(
     parts = [
         train_restarts(
             *size, density, rows, restarts=runs, seed=seed + 100 * k,
-            recipe=replace(recipe, batch=s.batch, learning_rate=s.learning_rate),
+            recipe=s.recipe(recipe),
             init_scale=authors_scale(*size, stacked) if s.start == STACK else None, **options,
         )
         for k, s in enumerate(settings)
@@ -118,22 +138,29 @@ def train(
     return Runs(density, W, b, loss, effective, optimum, reference)
 
 
-def wilson(successes, trials, level=0.95):
-    """Wilson's interval for the probability of success: (low, high), each [...].
+def wilson(successes, trials):
+    """Wilson's 95 % interval for the probability of success: (low, high).
 
-    Solves |share - q| = z sqrt(q (1 - q) / trials) for q (Wilson 1927). Where trials with
-    different probabilities are pooled evenly it covers their mean at least as often.
-
-    successes [...], trials: number or [...]. Raises ValueError for successes outside [0, trials],
-    no trials or a level outside (0, 1).
+    Where trials with different probabilities are pooled evenly it covers their mean at least as
+    often.
     """
-    k, n = (torch.as_tensor(v, dtype=torch.float64) for v in (successes, trials))
-    if not 0 < level < 1 or (n < 1).any() or (k < 0).any() or (k > n).any():
-        raise ValueError(f"no interval of level {level} for {successes} successes of {trials}")
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    centre = (k + z**2 / 2) / (n + z**2)
-    half = z / (n + z**2) * (k * (n - k) / n + z**2 / 4).sqrt()
-    return (centre - half).clamp(min=0), (centre + half).clamp(max=1)
+    interval = binomtest(int(successes), int(trials)).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def bounds(successes, trials):
+    """Wilson's interval in whole per cent (low, high), never 100 below nor 0 above."""
+    low, high = wilson(successes, trials)
+    return min(round(100 * low), 99), max(round(100 * high), 1)
+
+
+def out_of(hits):
+    """Share of true ones of `hits` as a text, with its interval: "15 of 32 (31 to 64 %)"."""
+    if not hits.numel():
+        return "0 of 0"
+    successes = int(hits.sum())
+    low, high = bounds(successes, hits.numel())
+    return f"{successes} of {hits.numel()} ({low} to {high} %)"
 
 
 @dataclass
@@ -153,22 +180,25 @@ class Rate:
         """Rate of success [S]."""
         return self.successes.double() / self.trials
 
-    def overall(self):
-        """Rate over all settings and its 95 % interval: (share, low, high)."""
-        total, trials = self.successes.sum().item(), self.trials * len(self.successes)
-        return total / trials, *(v.item() for v in wilson(total, trials))
+    def overall(self, among=slice(None)):
+        """Over all settings, or those `among` them: (rate, low, high) in per cent, with the 95 %
+        interval of the rate."""
+        counted = self.successes[among]
+        total, trials = counted.sum().item(), self.trials * len(counted)
+        return 100 * total / trials, *bounds(total, trials)
 
-    def effect(self, shape, axis):
-        """Mean change of the rate from the first to the second level of one factor of the grid,
-        and its standard error. shape : levels of the grid's factors, with two of factor `axis`.
+    def effect(self, settings, factor):
+        """Mean change of the rate from the first to the second level of a `factor` of the grid
+        (the name of a field of Setting), and its standard error.
 
         Two successes and two failures are added for the error, which is never 0 then.
         """
-        first, second = self.share().reshape(shape).unbind(axis)
+        levels = [getattr(setting, factor) for setting in settings]
+        sign = torch.tensor([-1.0 if level == levels[0] else 1.0 for level in levels])
         q = (self.successes + 2) / (self.trials + 4)
-        cells = len(self.successes) // 2
-        error = (q * (1 - q) / (self.trials + 4)).sum().sqrt() / cells
-        return (second - first).mean().item(), error.item()
+        variance = (q * (1 - q) / (self.trials + 4)).sum().item()
+        half = len(settings) / 2
+        return (sign * self.share()).sum().item() / half, variance**0.5 / half
 
 
 def percent(hits, among=None):
@@ -178,27 +208,33 @@ def percent(hits, among=None):
     return f"{100 * counted.double().mean():.0f}" if len(counted) else "–"
 
 
-def summary(hits, chosen, near, settings, shape):
-    """What is reported of one claim, percentages and counts: {name: number or text}.
+def summary(hits, chosen, near, settings, own):
+    """What is reported of one statement, percentages and counts: {name: number or text}.
 
     hits, near : of every run, [S, R] or [cells, S, R]; near is None without a known optimum.
     chosen     : hits of the runs of lowest loss, R = 1.
-    shape      : levels of the factors of the grid; the effect of each goes from the first to the
-                 second level, with a star from 3 standard errors on.
+    own        : whether each setting [S] has the recipe's own learning rate. All but `slow`, the
+                 rate of the other settings, and the effects are about these.
+
+    The effect of each factor goes from its first to its second level, with a star from 3 standard
+    errors on.
     """
     rate = Rate.of(hits)
-    share, low, high = rate.overall()
-    worst = int(rate.share().argmin())
+    mean, low, high = rate.overall(own)
+    shares = rate.share()
+    worst = int(shares.masked_fill(~own, 2).argmin())
+    alike = bool((shares[own] == shares[worst]).all())
     found = {
-        "rate": 100 * share,
-        "low": 100 * low,
-        "high": 100 * high,
-        "least": 100 * rate.share()[worst].item(),
-        "worst": str(settings[worst]),
-        "chosen": int(chosen.reshape(-1, len(settings)).all(0).sum()),
-        "near": "–" if near is None else percent(near),
+        "rate": mean,
+        "low": low,
+        "high": high,
+        "slow": rate.overall(~own)[0],
+        "least": 100 * shares[worst].item(),
+        "worst": "all" if alike else str(settings[worst]),
+        "chosen": int(chosen.reshape(-1, len(settings)).all(0)[own].sum()),
+        "near": "–" if near is None else percent(near[..., own, :]),
     }
-    for axis, factor in enumerate(("batch", "learning-rate", "start")):
-        change, error = rate.effect(shape, axis)
-        found[factor] = f"{100 * change:+.0f}{'*' if abs(change) > 3 * error else ''}"
+    for factor, name in FACTORS.items():
+        change, error = rate.effect(settings, factor)
+        found[name] = f"{100 * change:+.0f}{'*' if abs(change) > 3 * error else ''}"
     return found

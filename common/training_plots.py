@@ -1,26 +1,31 @@
 """Figures of training: losses of restarts, and norms and angles as they change step by step."""
 
 import numpy as np
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from common.plotting import AUTHORS_COLOR, GREY, NORM_LIMIT, array, feature_colors
+from common.plotting import AUTHORS_COLOR, GREY, NORM_LIMIT, array, feature_colors, spread
 
 SHORTEST_CURVE = 0.2  # below this norm a feature's direction is not worth following
+NUMBER_GAP = 0.085  # between the numbers of features that join, as a share of the axis
+FAN = 0.1  # height of the lines from there to the axis, as a share of the axis
 
 
 def restart_strip(excess, labels, ax, color=AUTHORS_COLOR, label=None, shift=0.0, floor=1e-6):
     """Excess loss of every restart over the best, one column of dots a setting, log scale.
 
-    excess : [settings, restarts] relative excess (0.01 = 1 %); below `floor` it is drawn there.
+    excess : [settings, restarts] relative excess (0.01, drawn as 1 %); below `floor` it is drawn
+             there.
     """
     excess = np.maximum(array(excess), floor)
-    jitter = np.linspace(-0.12, 0.12, excess.shape[1])
+    jitter = np.linspace(-0.14, 0.14, excess.shape[1])
     for column, values in enumerate(excess):
         ax.plot(
-            column + shift + jitter, np.sort(values), "o", ms=2.6, color=color, alpha=0.75,
+            column + shift + jitter, np.sort(values), "o", ms=4.5, color=color, alpha=0.6,
             mew=0, label=label if column == 0 else None,
         )  # fmt: skip
     ax.set(yscale="log", xticks=range(len(labels)), xticklabels=labels)
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
+    ax.yaxis.set_minor_locator(NullLocator())
     ax.axhline(0.01, color=GREY, lw=0.8, ls="--", zorder=0)
     return ax.figure
 
@@ -39,13 +44,13 @@ def training_story(steps, losses, norms, angles, joined, axes, title, last=None)
 
     losses [T]; norms, angles [T, n] (degrees); joined: the step at which each feature joins, or
     None, drawn as a dotted line in the feature's colour with its number on top; last: the step to
-    draw up to. An angle is drawn while the feature has a direction to speak of.
+    draw up to. An angle is drawn from a norm of SHORTEST_CURVE on.
     """
     loss_ax, norm_ax, angle_ax = axes
     norms = array(norms)
     loss_ax.plot(steps, array(losses), color="0.25")
     loss_ax.set(yscale="log", ylabel="exact loss")
-    loss_ax.set_title(title, pad=14)  # above the numbers of the features that join
+    loss_ax.set_title(title, pad=24)  # above the numbers of the features that join
     loss_ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     loss_ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     loss_ax.yaxis.set_minor_locator(NullLocator())
@@ -53,6 +58,7 @@ def training_story(steps, losses, norms, angles, joined, axes, title, last=None)
     norm_ax.set(ylim=(0, NORM_LIMIT))
     feature_curves(steps, _unbroken(angles, norms), angle_ax, "angle (degrees)")
     angle_ax.set(ylim=(-45, 315), yticks=[0, 90, 180, 270], xlabel="training step")
+    angle_ax.xaxis.set_major_locator(MaxNLocator(2))  # neighbours stand close
     for ax in axes:
         ax.set_xlim(0, last or steps[-1])
     joining_lines(joined, axes)
@@ -73,18 +79,20 @@ def _unbroken(angles, norms):
 def joining_lines(joined, axes):
     """A dotted line at the step where each feature joins (None: never), numbered on top.
 
-    The axes must have their final limits: the numbers are set side by side.
+    The axes must have their final limits: the numbers of features that join at nearly the same
+    step are moved apart, and thin lines lead from them to their steps.
     """
     colors = feature_colors(len(joined))
     last = axes[0].get_xlim()[1]
     shown = sorted((step, i) for i, step in enumerate(joined) if step is not None and step <= last)
-    free = -np.inf  # from where on there is room for a number, as a share of the axis
-    for step, i in shown:
+    top = axes[0].get_xaxis_transform()
+    places = last * spread([step / last for step, _ in shown], NUMBER_GAP)
+    for (step, i), place in zip(shown, places, strict=True):
         for ax in axes:
-            ax.axvline(step, color=colors[i], ls=":", lw=1)
-        at = max(axes[0].transLimits.transform((step, 1))[0], free)
-        free = at + 0.075
+            ax.axvline(step, color=colors[i], ls=":", lw=1.2)
+        lines = {"color": colors[i], "lw": 0.8, "clip_on": False, "transform": top}
+        axes[0].plot([step, place], [1, 1 + FAN], **lines)
         axes[0].text(
-            at, 1.01, i + 1, color=colors[i], size=8.5, ha="center", va="bottom",
-            transform=axes[0].transAxes,
+            place, 1.02 + FAN, i + 1, color=colors[i], size=9.5, ha="center", va="bottom",
+            transform=top,
         )  # fmt: skip

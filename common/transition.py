@@ -1,9 +1,9 @@
 """What kind of transition it is: two features in one dimension, local minima followed through it.
 
 W = (a, c) with importances 1 and r >= 1, so the first feature is the one left out at high density;
-for r < 1 the features swap their parts. Three kinds of minima matter: the linear one, W = (0, 1)
-and b = (p/2, 0), the weak one, with a small a of the opposite sign, and the strong one, the
-antipodal pair.
+for r < 1 the features swap their parts, and `locate` and `takeover` answer for 1/r. Three kinds of
+minima matter: the linear one, W = (0, 1) and b = (p/2, 0), the weak one, with a small a of the
+opposite sign, and the strong one, the antipodal pair.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from common.exact import polish, population_loss
-from common.landscape import least
+from common.landscape import from_one, least
 from common.phases import exact_map, importances
 
 NUDGE = 0.005  # a minimum that has become a saddle must not be followed any further
@@ -130,7 +130,7 @@ def locate(density, relative_importance, *, restarts, seed=0):
 
     Returns the neighbouring densities [2, N] around it and the minima (W, b) above and below.
     """
-    r = torch.as_tensor(relative_importance, dtype=torch.float64)
+    r = from_one(relative_importance)
     found = exact_map(2, 1, density, r, restarts=restarts, seed=seed)
     W, b = found.W.clone(), found.b.clone()
     swapped = W[..., 0, 0].abs() > W[..., 0, 1].abs()  # at r = 1 the two features are alike
@@ -142,7 +142,7 @@ def locate(density, relative_importance, *, restarts, seed=0):
 
 def takeover(density, relative_importance, *, restarts, seed=0, step=0.01):
     """Find the Line by `locate`, following both minima to their ends with `step` in log p."""
-    r = torch.as_tensor(relative_importance, dtype=torch.float64)
+    r = from_one(relative_importance)
     bracket, states = locate(density, r, restarts=restarts, seed=seed)
     together = [torch.cat(pair) for pair in zip(*states, strict=True)]
     direction = torch.cat([-torch.ones_like(r), torch.ones_like(r)])

@@ -4,6 +4,7 @@ from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.colors import ListedColormap
 
 from common import plotting
@@ -13,7 +14,8 @@ from common.plotting import array, cell_edges
 STABLE_COLOR, SADDLE_COLOR = "#8fb7d9", "0.93"
 EDGE = 1.2  # neighbours in 3-D: angles up to this times a feature's smallest one
 KINDS = ("monosemantic", "polysemantic", "dead")
-KIND_COLORS = ("#3b528b", "#d95f4c", "0.8")
+KIND_COLORS = ("black", "#f2a93b", "0.8")  # none of the colours of weights
+STRONGEST = 1.5  # end of the colour scale of weights of neurons
 
 
 def response_matrices(stages, titles, size=2.3):
@@ -57,6 +59,18 @@ def stability_chart(density, counts, stable, lowest, ax):
     ]
     ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderpad=0)
     return ax.figure
+
+
+def value_curves(density, counts, value, ax):
+    """Features' worth stored [K, D] by polygons of `counts` [K] features, along `density` [D]."""
+    value = array(value)
+    colors = sns.color_palette("deep", len(counts))
+    for curve, color in zip(value, colors, strict=True):
+        ax.plot(density, curve, color=color)
+    end = float(min(density))
+    ax.set(xscale="log", xlabel="density", ylabel="features' worth stored", xlim=(1, end))
+    names = [f"$k = {k}$" for k in counts]
+    return plotting.curve_names(end, value[:, -1], names, colors, ax, 0.07 * np.ptp(value))
 
 
 def windmills(models, titles, size=1.5):
@@ -130,27 +144,22 @@ def neighbours(W):
     return [(i, j) for i, j in pairs if angle[i, j] <= max(nearest[i], nearest[j]) < np.inf]
 
 
-def neuron_bars(W, kinds, ax, title=None):
-    """Weights of each neuron (row of W [m, n]), stacked by feature; negative ones downwards.
+def neuron_map(W, kinds, ax, title=None):
+    """Weights W [m, n] of every neuron (column) to every feature (row, the first at the top).
 
-    kinds : [m] index into KINDS, shown by a dot under each neuron.
+    kinds : [m] index into KINDS, shown by a square under each neuron.
     """
     W = array(W)
-    positions = np.arange(1, len(W) + 1)
-    top, bottom = np.zeros(len(W)), np.zeros(len(W))
-    for i, color in enumerate(plotting.feature_colors(W.shape[1])):
-        up, down = np.maximum(W[:, i], 0), np.minimum(W[:, i], 0)
-        ax.bar(positions, up, bottom=top, color=color, width=0.78, ec="white", lw=0.3)
-        ax.bar(positions, down, bottom=bottom, color=color, width=0.78, ec="white", lw=0.3)
-        top, bottom = top + up, bottom + down
-    for position, kind in zip(positions, kinds, strict=True):
-        ax.plot(
-            position, -0.07, "s", color=KIND_COLORS[kind], ms=5, clip_on=False,
-            transform=ax.get_xaxis_transform(),
-        )  # fmt: skip
-    ax.axhline(0, color="0.2", lw=0.6)
-    ax.set(xticks=[])
-    ax.spines["bottom"].set_visible(False)
+    n = W.shape[1]
+    ax.pcolormesh(
+        W.T, cmap=plotting.SIGNED, vmin=-STRONGEST, vmax=STRONGEST, edgecolors="white", lw=0.4
+    )
+    for k, kind in enumerate(kinds):
+        ax.plot(k + 0.5, n + 0.7, "s", color=KIND_COLORS[kind], ms=5.5, clip_on=False)
+    ax.set(aspect="equal", ylim=(n, 0), xticks=[])
+    ax.set_yticks(np.arange(n) + 0.5, range(1, n + 1))
+    ax.tick_params(length=0)
+    ax.spines[["left", "bottom"]].set_visible(False)
     if title is not None:
         ax.set_title(title)
     return ax.figure
@@ -173,23 +182,24 @@ def rise_by_angle(angles, rise, density, ax):
     return ax.figure
 
 
-def neuron_grid(rows, kinds, titles, row_labels, size=(1.5, 1.75)):
-    """`neuron_bars` of models rows [row][column] of W [m, n], with one legend.
+def neuron_grid(rows, kinds, titles, row_labels, size=0.145):
+    """`neuron_map` of models rows [row][column] of W [m, n], with one legend and colour bar.
 
-    kinds : [row][column] of [m] index into KINDS.
+    kinds : [row][column] of [m] index into KINDS; size: inches, side of a cell.
     """
     shape = len(rows), len(titles)
-    figsize = (size[0] * shape[1], size[1] * shape[0] + 0.9)
-    fig, axes = plt.subplots(*shape, figsize=figsize, sharey="row", squeeze=False)
+    m, n = array(rows[0][0]).shape
+    figsize = (size * (m + 3) * shape[1] + 1, size * (n + 3.5) * shape[0] + 0.6)
+    fig, axes = plt.subplots(*shape, figsize=figsize, sharey=True, squeeze=False)
     for row, label in enumerate(row_labels):
         for column, ax in enumerate(axes[row]):
             title = titles[column] if row == 0 else None
-            neuron_bars(rows[row][column], kinds[row][column], ax, title)
+            neuron_map(rows[row][column], kinds[row][column], ax, title)
         axes[row, 0].set_ylabel(label)
     handles = [
-        plt.Line2D([], [], color=color, marker="s", ls="", ms=5, label=name)
+        plt.Line2D([], [], color=color, marker="s", ls="", ms=5.5, label=name)
         for name, color in zip(KINDS, KIND_COLORS, strict=True)
     ]
-    fig.legend(handles=handles, loc="outside upper center", ncols=3)
-    plotting.feature_legend(fig, array(rows[0][0]).shape[1])
+    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    signed_colorbar(fig, axes, "weight", extend="both", limit=STRONGEST)
     return fig

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.artifacts import ROOT, Output, tex_text, verdict
+from common.artifacts import ROOT, Output, source, tex_text, verdict
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_claims_reach_json_tex_and_the_ledger(output, tmp_path):
     }
     tex = (tmp_path / "results.tex").read_text()
     assert "\\defineclaim{some-claim}{5 \\% of x\\_i}{72\\textdegree{} $\\pm$ 1}{holds}" in tex
+    assert "\\tallyclaim{paper}{holds}" in tex
     header, _, row = output.ledger().data.splitlines()
     assert header == "| claim | what is claimed | found here | verdict |"
     assert row == "| `some-claim` | 5 % of x_i | 72° ± 1 | **holds** |"
@@ -88,6 +89,22 @@ def test_verdicts():
         "holds in part",
         "does not hold",
     ]
+
+
+@pytest.mark.parametrize(
+    ("paper", "where"),
+    [
+        ("at 90 % all five features form a pentagon", "paper"),
+        ("two features (n = 2): the extra one", "paper"),
+        ("(common demonstration) five sparse features", "demonstrations"),
+        ("(two-weight replication) windmills", "demonstrations"),
+        ("(hidden-ReLU demonstration) interference", "demonstrations"),
+        ("(expected) more neurons recover more", "expected"),
+        ("(not in the paper) a fifth solution", "ours"),
+    ],
+)
+def test_a_claim_comes_from_where_its_label_says(paper, where):
+    assert source(paper) == where
 
 
 def test_minus_signs_only_before_numbers():
@@ -102,6 +119,7 @@ def test_minus_signs_only_before_numbers():
         (lambda o: o.record("angle", float("nan")), "'angle' must be finite, got nan"),
         (lambda o: [o.record("angle", 1.0) for _ in "ab"], "'angle' was recorded before"),
         (lambda o: o.claim("a", paper="", found="", verdict="perhaps"), "must be one of .*perhaps"),
+        (lambda o: o.claim("a", paper="(ours) b", found="", verdict="holds"), "got '\\(ours\\)'"),
         (lambda o: o.claim("a", paper="", found="\u263a", verdict="holds"), "no LaTeX for"),
         (lambda o: o.save_figure(plt.Figure(), "../up"), "joined by hyphens"),
     ],

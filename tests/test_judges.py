@@ -1,13 +1,18 @@
-"""Judges on planted models: made by hand to satisfy a claim, or to miss it in one way."""
+"""Judges on planted models: made by hand to satisfy a claim, or to miss it in one way, by a little
+less and a little more than each threshold. And the notebooks that own the claims ask the same
+judges."""
 
+import ast
+import json
 import math
+import re
 from dataclasses import replace
-from types import SimpleNamespace
 
 import pytest
 import torch
 
 from common import geometry, judges, phases
+from common.artifacts import ROOT
 from common.exact import minimise
 from common.robustness import Runs
 
@@ -27,68 +32,107 @@ def changed(W, column, values):
     return W
 
 
-def test_only_the_first_features_orthogonal():
-    assert judges.keeps_first(turned(TWO))
-    assert judges.keeps_first(changed(TWO, 2, [0.1, 0.1]))  # short: not represented
-    third = changed(TWO, 2, [0.6, 0])
-    assert not judges.keeps_first(third) and not judges.stores_first(third)
-    others = TWO[:, [0, 2, 1, 3, 4]]
-    assert not judges.keeps_first(others) and not judges.stores_first(others)
-    slanted = changed(TWO, 1, [0.6, 0.8])
-    assert judges.stores_first(slanted) and not judges.keeps_first(slanted)
+def test_dedicated_orthogonal_dimensions():
+    """W^T W within 0.05 of the identity on the first two features and of 0 elsewhere."""
+    assert judges.dedicated(turned(TWO))
+    for norm, own in ((1.024, True), (1.026, False), (0.976, True), (0.974, False)):
+        assert judges.dedicated(changed(TWO, 0, [norm, 0])) == own  # squares: 1.05 and 0.95
+    for short, none in ((0.049, True), (0.051, False)):  # of a feature that is not embedded
+        assert judges.dedicated(changed(TWO, 4, [short, 0])) == none
+    for degrees, orthogonal in ((2.8, True), (2.9, False)):  # cosines of 0.049 and 0.051
+        slanted = changed(TWO, 1, turned(TWO, degrees)[:, 1])
+        assert judges.dedicated(slanted) == orthogonal
+    assert not judges.dedicated(TWO[:, [0, 2, 1, 3, 4]])  # the third instead of the second
     stack = torch.stack([TWO, PENTAGON, PAIRS, TWO])
-    assert judges.keeps_first(stack).tolist() == [True, False, False, True]
+    assert judges.dedicated(stack).tolist() == [True, False, False, True]
+
+
+def test_favourites_may_be_any_two():
+    for order in ([0, 1, 2, 3, 4], [2, 0, 3, 4, 1]):
+        assert judges.picks_favourites(turned(TWO)[:, order])
+        assert not judges.picks_favourites(changed(TWO, 4, [0.06, 0])[:, order])
+    assert not judges.picks_favourites(0.97 * TWO)  # squares: 0.94
+    one = changed(TWO, 1, [0, 0])
+    assert judges.picks_favourites(torch.stack([TWO, one, PAIRS])).tolist() == [True, False, False]
 
 
 def test_two_antipodal_pairs_of_the_first_four():
     for partners in ([0, 1, 2, 3, 4], [0, 2, 1, 3, 4], [2, 0, 3, 1, 4]):
-        assert judges.all_in_pairs(turned(PAIRS[:, partners]))
-    assert not judges.all_in_pairs(PAIRS[:, [0, 1, 2, 4, 3]])  # the fifth instead of the fourth
-    assert not judges.all_in_pairs(PENTAGON)
-    assert not judges.all_in_pairs(TWO)
-    assert not judges.all_in_pairs(changed(PAIRS, 4, [0.4, 0.4]))  # a fifth, of norm 0.57
-    assert not judges.all_in_pairs(changed(PAIRS, 1, [-0.8, 0.6]))  # 37 degrees from opposite
+        assert judges.in_pairs(turned(PAIRS[:, partners]))
+    assert not judges.in_pairs(PAIRS[:, [0, 1, 2, 4, 3]])  # the fifth instead of the fourth
+    assert not judges.in_pairs(PENTAGON)
+    assert not judges.in_pairs(TWO)
+    for short, none in ((0.049, True), (0.051, False)):  # the fifth is not embedded
+        assert judges.in_pairs(changed(PAIRS, 4, [short, 0])) == none
+    for degrees, opposite in ((25, True), (26, False)):  # cosines of -0.906 and -0.899
+        bent = changed(PAIRS, 1, turned(PAIRS, degrees)[:, 1])
+        assert judges.in_pairs(bent) == opposite
     same_way = torch.tensor([[1.0, 1, -1, -1, 0], [0, 0, 0, 0, 0]], dtype=torch.float64)
-    assert not judges.all_in_pairs(same_way)
+    assert not judges.in_pairs(same_way)
 
 
 def test_pentagon_in_any_order_and_position():
     assert judges.polygon(turned(PENTAGON[:, [3, 0, 4, 2, 1]]))
     assert judges.polygon(turned(PENTAGON, -359.9))
-    for degrees, regular in ((7, True), (9, False)):
+    for degrees, regular in ((7.9, True), (8.1, False)):
         bent = torch.cat([turned(PENTAGON[:, :1], degrees), PENTAGON[:, 1:]], 1)
         assert judges.polygon(bent) == regular
-    assert not judges.polygon(0.4 * PENTAGON)  # not represented
+    for norm, stored in ((0.51, True), (0.49, False)):
+        assert judges.polygon(geometry.regular_polygon(5, norm)) == stored
     assert not judges.polygon(changed(PENTAGON, 4, [0, 0]))
     square = torch.cat([geometry.regular_polygon(4), torch.zeros(2, 1)], 1)
     assert not judges.polygon(square)
     assert not judges.polygon(PAIRS)
-    assert not judges.polygon(geometry.regular_polygon(4))  # regular, but no positive interference
+    for degrees, positive in ((7.5, True), (0, False)):  # a square has no positive interference
+        whole = geometry.regular_polygon(4)
+        bent = changed(whole, 0, turned(whole, degrees)[:, 0])
+        assert judges.polygon(bent) == positive
 
 
-def test_shared_directions():
-    assert judges.no_shared_direction(PENTAGON)
-    assert judges.no_shared_direction(PAIRS)  # opposite is not the same way, nor is a dead feature
-    assert not judges.no_shared_direction(changed(PENTAGON, 3, 0.2 * PENTAGON[:, 1]))
+def test_packing():
+    """Shared directions spoil it, and so does a loss that is not below 0.9 of the linear one."""
+    loss, linear = torch.tensor([0.89, 0.91], dtype=torch.float64), torch.tensor(1.0)
+    for W in (PENTAGON, PAIRS):  # opposite is not the same way, nor is a dead feature
+        assert judges.packs(torch.stack([W, W]), loss, linear).tolist() == [True, False]
+    for degrees, apart in ((19, True), (18, False)):  # cosines of 0.946 and 0.951
+        near = changed(PENTAGON, 3, turned(PENTAGON, degrees)[:, 1])
+        assert judges.packs(near, loss[0], linear) == apart
 
 
-def test_picking_two():
-    assert judges.picks_two(TWO)
-    assert not judges.picks_two(changed(TWO, 4, [0.15, 0]))
-    assert not judges.picks_two(0.85 * TWO)
+def test_phases_of_models():
+    pair, dropped = torch.tensor([[1.0, -1.0]]), torch.tensor([[1.0, 0.1]])
+    codes = torch.tensor([phases.PHASES.index(phases.PAIRED)] * 2)
+    assert judges.same_phase(torch.stack([pair, dropped]), codes).tolist() == [True, False]
+    for degrees, shared in ((0, True), (25, True), (55, False)):  # from 120° towards 180°
+        triangle = geometry.regular_polygon(3)
+        bent = changed(triangle, 1, turned(triangle, degrees)[:, 1])
+        assert judges.joint(bent) == shared
 
 
-def test_projection():
-    assert judges.is_projection(turned(TWO))
-    assert not judges.is_projection(1.05 * TWO)  # squares: 1.1
-    assert not judges.is_projection(changed(TWO, 1, [0.1, 1]))
-    assert not judges.is_projection(TWO[:, [1, 2, 0, 3, 4]])
+def test_the_linear_solution():
+    """Also the biases: 0 within 0.2 of p/2 for what is kept, p/2 within a fifth for the rest."""
+    density = torch.tensor([1.0, 0.1], dtype=torch.float64)
+    W = torch.stack([TWO, turned(TWO)])
+    b = density[:, None] / 2 * torch.tensor([0.0, 0, 1, 1, 1])
+    assert judges.as_linear(W, b, density)
+    assert not judges.as_linear(torch.stack([TWO, PAIRS]), b, density)
+    for feature in (0, 3):
+        for part, good in ((0.19, True), (-0.19, True), (0.21, False), (-0.21, False)):
+            moved = b.clone()
+            moved[1, feature] += part * 0.05
+            assert judges.as_linear(W, moved, density) == good
 
 
 def test_counts_over_densities():
+    linear = torch.stack([TWO] * 3)
+    assert judges.stores_more(torch.stack([TWO, PAIRS, PENTAGON]), linear)
+    assert judges.stores_more(torch.stack([TWO, PAIRS, PAIRS]), linear)
+    assert not judges.stores_more(torch.stack([TWO, PENTAGON, PAIRS]), linear)  # fewer again
+    assert not judges.stores_more(torch.stack([PAIRS] * 3), linear)  # no more than at the start
+    assert not judges.stores_more(torch.stack([TWO, PAIRS, PENTAGON]), torch.stack([TWO, PAIRS]))
+    for norm, two in ((0.49, True), (0.51, False)):
+        assert judges.never_more(torch.stack([TWO, changed(TWO, 3, [norm, 0])])) == two
     counts = torch.tensor([[2, 2, 2], [2, 4, 3], [4, 4, 2], [5, 5, 5]])
-    assert judges.grows(counts, 2, 5).tolist() == [True, True, False]
-    assert judges.grows(counts, 2, 4).tolist() == judges.grows(counts, 3, 5).tolist() == [False] * 3
     assert judges.counts_agree(counts, (2, 3, 4, 5)).tolist() == [True, True, False]
     assert judges.counts_agree(counts[:, 0], (3, 3, 3, 4))
 
@@ -122,34 +166,131 @@ def test_parts_of_sparse_models():
     W = torch.stack([PENTAGON, PENTAGON])
     b = torch.full((2, 5), -0.2)
     assert [bool(v) for v in judges.sparse_parts(W, b).values()] == [True] * 3
-    positive = b.clone()
-    positive[1, 3] = 0.01
-    assert [bool(v) for v in judges.sparse_parts(W, positive).values()] == [True, True, False]
+    assert judges.all_shared(W, b)
+    for bias, negative in ((-0.051, True), (-0.049, False), (0.01, False)):
+        b[1, 3] = bias
+        found = [bool(v) for v in judges.sparse_parts(W, b).values()]
+        assert found == [True, True, negative] and judges.all_shared(W, b) == negative
     dead = torch.stack([PENTAGON, PAIRS])  # pairs: no positive interference; a dropped feature's
-    positive[1] = torch.tensor([-0.1, -0.1, -0.1, -0.1, 0.3])  # bias may be what it wants
-    assert [bool(v) for v in judges.sparse_parts(dead, positive).values()] == [True, False, True]
+    b[1] = torch.tensor([-0.1, -0.1, -0.1, -0.1, 0.3])  # bias may be what it wants
+    assert [bool(v) for v in judges.sparse_parts(dead, b).values()] == [True, False, True]
+    for radius, enough in ((0.81, True), (0.80, False)):  # five times 0.309 radius^2
+        one = geometry.regular_polygon(5, radius)[None]
+        assert judges.sparse_parts(one, b[:1])["interference"] == enough
     alone = row(PENTAGON, TWO_PAIRS)
     assert not judges.sparse_parts(alone, b)["superposition"]
 
 
 def test_both_conditions():
-    def models(*Ws):
-        W = torch.stack(Ws)
-        return SimpleNamespace(W=W, stored=lambda: geometry.represented(W).sum(-1))
+    def needed(relu, linear):
+        return bool(judges.both_needed(torch.tensor(relu), torch.tensor(linear), 2))
 
-    assert judges.both_needed(models(TWO, PENTAGON), models(TWO, TWO))
-    assert not judges.both_needed(models(TWO, TWO), models(TWO, TWO))
-    assert not judges.both_needed(models(PAIRS, PENTAGON), models(TWO, TWO))
-    assert not judges.both_needed(models(TWO, PENTAGON), models(TWO, PAIRS))
+    assert needed([2, 5], [2, 1])
+    assert not needed([2, 2], [2, 2])  # no more with both
+    assert not needed([3, 5], [2, 2])  # more when dense
+    assert not needed([2, 5], [2, 3])  # more without the ReLU
+
+
+# --- the notebooks ask the same judges -----------------------------------------------------------
+
+
+def claim_cells():
+    """Claim -> the parsed code cell of the notebook that gives its verdict."""
+    cells = {}
+    for path in ROOT.glob("0*_*/*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["cell_type"] == "code" and "output.claim(" in source:
+                tree = ast.parse(source)
+                for node in calls(tree, "claim"):
+                    cells[node.args[0].value] = tree, node
+    return cells
+
+
+def calls(tree, name):
+    """Every call of something called `name` within a syntax tree."""
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return [node for node in found if getattr(node.func, "attr", "") == name]
+
+
+def condition(tree, claim):
+    """What a claim's verdict holds by: the first argument of `verdict`, with the names that the
+    same cell assigns in place of them."""
+    (verdict,) = [k.value for k in claim.keywords if k.arg == "verdict"]
+    parts, seen = [verdict.args[0]], set()
+    assigned = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for part in parts:
+        for node in ast.walk(part):
+            if isinstance(node, ast.Name) and node.id in assigned and node.id not in seen:
+                seen.add(node.id)
+                parts.append(assigned[node.id])
+    return parts
+
+
+@pytest.mark.parametrize("name", judges.STATEMENTS)
+def test_a_claim_is_decided_by_the_same_function_in_its_notebook(name):
+    """And by nothing else: no comparison of numbers stands beside it."""
+    statement = judges.STATEMENTS[name]
+    parts = condition(*claim_cells()[statement.claim])
+    asked = [
+        node
+        for part in parts
+        for node in calls(part, statement.judge.__name__)
+        if getattr(node.func.value, "id", "") == "judges"
+    ]
+    assert asked, f"{statement.claim} does not ask judges.{statement.judge.__name__}"
+    assert not any(isinstance(node, ast.Compare) for part in parts for node in ast.walk(part))
+
+
+def test_the_write_up_has_a_row_for_every_statement_under_its_kind():
+    tex = (ROOT / "FINDINGS.tex").read_text(encoding="utf-8")
+    rows = re.findall(r"^\\robust(kind|row)\{(.*?)\}", tex, re.MULTILINE)
+    expected = []
+    for kind, title in judges.KINDS.items():
+        of_kind = [name for name, s in judges.STATEMENTS.items() if s.kind == kind]
+        expected += [("kind", title), *(("row", name) for name in of_kind)]
+    assert rows == expected
+
+
+def parameters(notebook):
+    """Name -> value of everything in a notebook's parameters cell."""
+    cells = json.loads((ROOT / f"{notebook}.ipynb").read_text(encoding="utf-8"))["cells"]
+    (cell,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    values = {}
+    exec("".join(cell["source"]), values)
+    return values
+
+
+def test_the_study_trains_at_the_densities_of_the_claims_notebooks():
+    intro = parameters("01_introduction/introduction")
+    sweep = [20 ** (-k / (intro["SWEEP_POINTS"] - 1)) for k in range(intro["SWEEP_POINTS"])]
+    assert pytest.approx(sweep) == judges.LINEAR_DENSITIES
+    assert {round(1 - S, 9) for S in intro["SPARSITIES"]} <= set(judges.FIVE_DENSITIES)
+    dynamics = parameters("01_introduction/training_dynamics")["SPARSITIES"]
+    assert pytest.approx([1 - S for S in dynamics]) == judges.FIVE_DENSITIES
+    first = parameters("01_introduction/first_experiments")
+    assert (first["SPARSE"], first["DENSE"]) == judges.HIDDEN_DENSITIES
+    basic = parameters("02_demonstrating_superposition/basic_results")["DENSITIES"]
+    assert tuple(basic) == judges.TWENTY_DENSITIES
+    variants = parameters("02_demonstrating_superposition/model_variants")["DENSITIES"]
+    assert (variants[0], variants[-1]) == judges.UNTIED_DENSITIES
 
 
 # --- the whole study, planted ---
 
 
 def runs(models, density, biases=-0.1, loss=1.0, repeats=2, **options):
-    """Runs of 1 setting that all are the models W [D, m, n]; their loss is the optimum's."""
+    """Runs of 1 setting that all are the models W [D, m, n] with one bias, or biases [D, n]; their
+    loss is the optimum's."""
     W = torch.stack(list(models)).double()[:, None, None].expand(-1, 1, repeats, -1, -1)
-    b = torch.full((*W.shape[:3], W.shape[-1]), biases, dtype=torch.float64)
+    biases = torch.as_tensor(biases, dtype=torch.float64).expand(len(W), W.shape[-1])
+    b = biases[:, None, None].expand(*W.shape[:3], -1)
     losses = torch.full(W.shape[:3], loss, dtype=torch.float64)
     options = {"reference": losses[:, 0, 0], **options}
     return Runs(torch.as_tensor(density).double(), W, b, losses, W.mT @ W, **options)
@@ -168,6 +309,11 @@ def cells(n):
     return runs(optimum.W, p, optimum=optimum)
 
 
+def linear_biases(density):
+    """Of twenty features, five of which are kept: [D, 20]."""
+    return torch.as_tensor(density)[:, None] / 2 * (torch.arange(20) >= 5)
+
+
 @pytest.fixture(scope="module")
 def study():
     one, pair, five = torch.ones(1, 1), torch.tensor([[1.0, -1.0]]), PENTAGON
@@ -177,14 +323,18 @@ def study():
         twenty(*[pair] * 5), *[sparse] * 3,
     ]  # fmt: skip
     kept = [rows[0]] * 7
+    biases = torch.full((7, 20), -0.1)
+    biases[0] = linear_biases([1])
     two, three = cells(2), cells(3)
     return {
         "five": runs([TWO, TWO, PAIRS, PAIRS, PENTAGON, PENTAGON], judges.FIVE_DENSITIES),
-        "five linear": runs([TWO] * 6, judges.FIVE_DENSITIES),
+        "five linear": runs([TWO] * 10, judges.LINEAR_DENSITIES),
         "hidden": runs([PENTAGON, TWO], judges.HIDDEN_DENSITIES, loss=0.001),
         "hidden unequal": runs([TWO], [0.99]),
-        "twenty": runs(rows, judges.TWENTY_DENSITIES),
-        "twenty linear": runs(kept, judges.TWENTY_DENSITIES),
+        "twenty": runs(rows, judges.TWENTY_DENSITIES, biases),
+        "twenty linear": runs(
+            kept, judges.TWENTY_DENSITIES, linear_biases(judges.TWENTY_DENSITIES)
+        ),
         "untied": runs([rows[0], sparse], judges.UNTIED_DENSITIES),
         "untied linear": runs(kept[:2], judges.UNTIED_DENSITIES),
         "two": two,
@@ -194,7 +344,7 @@ def study():
 
 def test_a_study_that_satisfies_every_claim(study):
     hits = judges.judge(study)
-    assert list(hits) == list(judges.CRITERIA)
+    assert list(hits) == list(judges.STATEMENTS)
     assert [claim for claim, hit in hits.items() if not hit.all()] == []
     assert {hit.shape[-2:] for hit in hits.values()} == {(1, 2)}
     best = judges.judge({name: r.best() for name, r in study.items()})
@@ -241,7 +391,7 @@ def test_phases_of_the_wrong_sign_are_missed(study):
 
 def test_near_the_optimum(study):
     near = judges.near_optimum(study)
-    assert set(near) < set(judges.CRITERIA)
+    assert set(near) < set(judges.STATEMENTS)
     assert all(v.all() for v in near.values())
     loss = study["five"].loss.clone()
     loss[judges.FIVE_DENSITIES.index(0.1), 0, 1] *= 1.02

@@ -82,6 +82,30 @@ def test_two_channels_at_the_corners():
     assert len(set(phase_plots.ABSENT)) == 1  # grey
 
 
+def test_ticks_suit_the_window():
+    _, axes = plt.subplots(1, 2)
+    phase_plots.map_axes(axes[0], *phases.window(5, 5))
+    window = phases.window(5, 5, lowest_density=0.4, widest_ratio=2)
+    phase_plots.map_axes(axes[1], *window)
+    shown = [
+        [x for x in axis.get_ticklocs() if low * 0.99 <= x <= high * 1.01]
+        for ax in axes
+        for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim()))
+    ]
+    assert shown[0] == [0.1, 0.3, 1, 3, 10] and shown[1] == [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+    assert shown[2] == [0.5, 0.7, 1, 1.4, 2] and shown[3] == [0.4, 0.5, 0.7, 1]
+
+
+def test_signs_of_the_key_touch_no_axis():
+    fig, _, key = phase_plots.panels(4, key=True, width=2.2)
+    phase_plots.color_key(key)
+    fig.canvas.draw()
+    square = key.get_window_extent()
+    assert {tick.tick1line.get_markersize() for tick in key.yaxis.get_major_ticks()} == {0}
+    assert all(label.get_window_extent().x1 < square.x0 for label in key.get_yticklabels())
+    assert all(label.get_window_extent().y1 < square.y0 for label in key.get_xticklabels())
+
+
 def test_key_has_the_colours_of_the_map():
     _, ax = plt.subplots()
     phase_plots.color_key(ax)

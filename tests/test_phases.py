@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from common import landscape, phases, transition
-from common.exact import minimise, population_loss
+from common import phases
+from common.exact import population_loss
 from common.phases import JOINT, OTHER, PHASES
 from common.theory import DEDICATED, DROPPED, OTHERS_PAIRED, PAIRED, phase_boundary
 from common.training import Recipe
@@ -127,6 +127,7 @@ def test_trained_map_aggregates():
     assert runs.lowest(values).item() == 20
     assert runs.mean(values).item() == 30
     assert runs.mean_without_worst(values).item() == 40
+    assert phases.stuck(loss, torch.tensor([[1.0]]), 0.5).tolist() == [[[True, False, True]]]
     assert phases.stuck_share(loss, torch.tensor([[1.0]]), 0.5).item() == pytest.approx(2 / 3)
 
 
@@ -156,70 +157,24 @@ def test_linear_loss_is_that_of_the_linear_optimum():
     assert loss[0].tolist() == pytest.approx([0.5 * 0.0775, 0.0775])
 
 
-# --- two features in one dimension: the landscape and its minima ---
+def test_same_sign():
+    W = torch.tensor([[0.3, 1.0], [-0.3, -1.0], [0.3, -1.0], [0.0, 1.0]])[:, None]
+    assert phases.same_sign(W).tolist() == [True, True, False, False]
 
 
-@pytest.mark.parametrize("p", [0.2, 0.6, 0.95])
-def test_linear_minimum_loses_its_stability_where_the_expansion_says(p):
-    density = torch.tensor([p], dtype=torch.float64)
-    edge = landscape.linear_is_stable_from(density)
-    linear = p / 3 - p**2 / 4
-    a = torch.tensor([1e-3], dtype=torch.float64)
-    stable, unstable = (landscape.landscape(a, density, f * edge).item() for f in (1.01, 0.99))
-    assert unstable < linear < stable
-    assert landscape.linear_is_stable_above(edge).item() == pytest.approx(p, abs=1e-9)
-
-
-def test_landscape_minimum_is_the_exact_minimum():
-    a = torch.linspace(0.0, 1.2, 241, dtype=torch.float64)
-    p, r = torch.tensor([0.3], dtype=torch.float64), torch.tensor([2.0], dtype=torch.float64)
-    exact = minimise(2, 1, p, phases.importances(r, 2), restarts=8).loss
-    assert landscape.landscape(a, p, r).min().item() == pytest.approx(exact.item(), rel=1e-4)
-
-
-def test_basin_has_the_second_weight_upwards():
-    """The dedicated extra feature, (0, 1), costs less than the dropped one, (1, 0), at r = 3."""
-    axis = torch.tensor([0.0, 1.0], dtype=torch.float64)
-    loss = landscape.basin(axis, axis, 0.9, 3.0)
-    assert loss[1, 0].item() == pytest.approx(0.9 / 3 - 0.81 / 4, rel=1e-6)
-    assert loss[0, 1].item() == pytest.approx(3 * (0.9 / 3 - 0.81 / 4), rel=1e-6)
-
-
-def test_local_minima_are_the_pair_and_its_same_sign_shadow():
-    W, loss = transition.local_minima(0.2, 1.5)
-    assert (loss.diff() >= 0).all() and len(W) == 4
-    assert (W[:2].prod(1) < 0).all() and (W[2:].prod(1) > 0).all()
-
-
-def test_tricritical_points_do_not_depend_on_the_weight_used():
-    coarse, fine = (landscape.tricritical(0.4, 0.7, weight) for weight in (0.02, 0.01))
-    assert coarse == pytest.approx(fine, abs=1e-3)
-    assert landscape.tricritical(0.6, 0.7, 0.02) is None
-
-
-def test_takeover_is_where_the_losses_of_both_minima_are_equal():
-    """Held against a bisection of the exact minimum for r = 3."""
-    r = torch.tensor([1.0, 3.0], dtype=torch.float64)
-    line = transition.takeover(torch.logspace(0, -1, 60).double(), r, restarts=8, step=0.05)
-    p = line.crossing.density
-    assert (line.bracket[1] < p).all() and (p < line.bracket[0]).all()
-    assert (line.upper.end < p).all() and (p < line.lower.end).all()
-    low, high = 0.3, 0.5
-    for _ in range(12):
-        middle = torch.tensor([(low + high) / 2], dtype=torch.float64)
-        loss = minimise(2, 1, middle, phases.importances(r[1:], 2), restarts=8).loss
-        below = phases.beats_linear(loss[None], middle, r[1:]).item()
-        low, high = (middle.item(), high) if below else (low, middle.item())
-    assert p[1].item() == pytest.approx(low, abs=1e-4)
-    assert (line.crossing.slope_lower > line.crossing.slope_upper).all()
-
-
-def test_boundary_of_the_linear_minimum_is_that_of_the_exact_one():
-    weights = torch.linspace(0.02, 1, 50, dtype=torch.float64)
-    r = torch.tensor([3.0], dtype=torch.float64)
-    density, first = landscape.boundary(weights, r)
-    for factor, expected in ((1.005, False), (0.995, True)):
-        p = factor * density
-        loss = minimise(2, 1, p, phases.importances(r, 2), restarts=8).loss
-        assert phases.beats_linear(loss[None], p, r).item() == expected
-    assert first.item() > 0.5
+def test_runs_in_another_minimum_are_not_unfinished():
+    """At p = 0.2, r = 1.5: a start near the pair reaches it, one near its same-sign shadow does
+    not. In the dense cell beside it the first would end at the linear optimum."""
+    density, ratio = torch.tensor([1.0, 0.2]).double(), torch.tensor([1.5]).double()
+    optimum = phases.exact_map(2, 1, density, ratio, restarts=8)
+    W = torch.tensor([[1.1, -0.9], [0.25, 1.0], [0.9, -0.9]]).double()
+    W, b = W[:, None].expand(2, 1, 3, 1, 2), torch.zeros(2, 1, 3, 2).double()
+    grid = phases.importances(ratio, 2)[:, None].expand(2, 1, 3, 2)
+    loss = population_loss(W, b, density[:, None, None].expand(2, 1, 3), grid)
+    runs = phases.TrainedMap(W, b, loss)
+    which = phases.stuck(loss, optimum.loss, 0.01)
+    which[0, 0, 1:] = False
+    found = phases.unfinished(runs, which, density, ratio, optimum.loss, 0.01)
+    assert found.tolist() == [True, True, False, True]
+    nothing = torch.zeros_like(which)
+    assert not len(phases.unfinished(runs, nothing, density, ratio, optimum.loss, 0.01))

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from sklearn.isotonic import IsotonicRegression
 
 from common import animation, geometry, matrix_plots, plotting
 
@@ -91,6 +93,38 @@ def test_cell_edges_are_half_a_step_around_the_centres():
     assert edges.tolist() == pytest.approx([10**0.5, 10**-0.5, 10**-1.5])
 
 
+def test_places_are_spread_by_the_least_sum_of_squares(generator):
+    """Against isotonic regression of the places less their ranks, which is the same problem."""
+    places = torch.rand(40, generator=generator).sort().values.numpy()
+    apart = plotting.spread(places, 0.03)
+    ranks = 0.03 * np.arange(40)
+    assert np.allclose(apart - ranks, IsotonicRegression().fit_transform(ranks, places - ranks))
+    assert np.diff(apart).min() > 0.03 - 1e-12
+    assert plotting.spread([0.1, 0.5], 0.03).tolist() == pytest.approx([0.1, 0.5])
+    assert len(plotting.spread([], 0.03)) == 0
+
+
+def test_names_of_curves_stand_beside_their_ends_and_apart():
+    _, ax = plt.subplots()
+    ax.set(xlim=(0, 2), ylim=(0, 10))
+    plotting.curve_names(2, torch.tensor([5.0, 1.0, 5.0]), list("abc"), ["red"] * 3, ax, gap=1)
+    assert [text.get_text() for text in ax.texts] == ["a", "b", "c"]
+    assert [text.xy for text in ax.texts] == [(2, 5), (2, 1), (2, 5)]
+    assert [text.xyann[1] for text in ax.texts] == pytest.approx([4.5, 1, 5.5])
+    ax.figure.canvas.draw()
+    boxes = [Text.get_window_extent(text) for text in ax.texts]  # without its line
+    assert all(box.x0 > ax.get_window_extent().x1 for box in boxes)
+    assert not boxes[0].overlaps(boxes[2])
+
+
+@pytest.mark.parametrize("power", [0, -1, -3])
+def test_powers_on_a_log_axis_are_written_out(power):
+    _, ax = plt.subplots()
+    ax.set(xscale="log", xlim=(1e-4, 10))
+    text = ax.xaxis.get_major_formatter()(10.0**power)
+    assert f"{10.0**power:g}" in text and "^" not in text
+
+
 def test_a_range_band_shows_the_middle_and_the_range():
     _, ax = plt.subplots()
     plotting.range_band([1, 2], torch.tensor([[1.0, 2, 6], [3, 4, 5]]), ax, "red", "name")
@@ -111,6 +145,24 @@ def test_large_gram_is_not_numbered():
     _, ax = plt.subplots()
     matrix_plots.gram_with_bias(torch.eye(80), torch.zeros(80), ax)
     assert tick_texts(ax.xaxis) == ["$b$"] and tick_texts(ax.yaxis) == []
+
+
+@pytest.mark.parametrize("n", [21, 80])
+def test_a_large_gram_is_two_images_of_whole_cells(n, generator):
+    """Every cell a square block of equal pixels; the bias beside the matrix and apart from it."""
+    G, b = torch.randn(n, n, generator=generator), torch.randn(n, generator=generator)
+    _, ax = plt.subplots()
+    matrix_plots.gram_with_bias(G, b, ax)
+    matrix, bias = ax.images
+    side = matrix_plots.PIXELS
+    for image, expected in ((matrix, G), (bias, b[:, None])):
+        blocks = np.asarray(image.get_array()).reshape(n, side, -1, side)
+        assert np.array_equal(blocks[:, 0, :, 0], expected)
+        assert np.ptp(blocks, axis=(1, 3)).max() == 0
+    assert matrix.get_extent() == [0, n, n, 0]
+    left, right, bottom, top = bias.get_extent()
+    assert (bottom, top) == (n, 0) and n < left < ax.get_xticks()[-1] < right
+    assert ax.get_xlim() == (0, right) and ax.get_ylim() == (n, 0)
 
 
 def test_matrix_has_row_one_at_the_top():

@@ -5,28 +5,64 @@ import torch
 from scipy.optimize import minimize
 
 from common import polygons
-from common.exact import minimise, population_loss
+from common.cores import one_thread
+from common.exact import minimise, polish, population_loss
 from common.geometry import angle_gaps
+from common.theory import linear_optimum
 
 
 def loss_of(x, k, p):
     W, b = x[: 2 * k].reshape(2, k), x[2 * k :]
-    return population_loss(W, b, p)
+    return population_loss(W, b, p, accuracy=1e-8)
 
 
-@pytest.mark.parametrize(("k", "p"), [(3, 0.3), (4, 0.3), (5, 0.1), (5, 0.4)])
-def test_curvature_equals_autograd(k, p):
-    """Up to 5 features the exact loss can be differentiated twice."""
+def flat(W, b):
+    return torch.cat([W.reshape(-1), b])
+
+
+def softest(k, p):
+    """The best k-gon's norm and bias, least curvature, mode and its direction."""
     radius, bias, _ = polygons.best_polygon(k, [p])
-    W, b = polygons.polygon(k, radius[0], bias[0])
-    found, _ = polygons.curvature(W, b, p)
-    x = torch.cat([W.reshape(-1), b])
-    hessian = torch.autograd.functional.hessian(lambda x: loss_of(x, k, p), x) / (p / 3)
+    curvature, direction, radius, bias = polygons.softest_modes(k, radius, bias, p)
+    mode = int(curvature.argmin())
+    return radius, bias, curvature[mode].item(), mode, direction[mode]
+
+
+@pytest.mark.parametrize(
+    ("k", "p"), [(2, 0.4), (3, 0.3), (3, 1.0), (4, 0.01), (4, 0.65), (5, 0.1), (5, 0.31), (5, 0.4)]
+)
+def test_modes_are_the_eigenvalues_of_the_whole_hessian(k, p):
+    """Up to 5 features the loss of a model can be differentiated twice, without any symmetry.
+
+    At density 0.01 the square's bias is 1e-5, and the second derivative jumps where it is 0.
+    """
+    radius, bias, _ = polygons.best_polygon(k, [p])
+    curvature, _, *shape = polygons.softest_modes(k, radius, bias, p)
+    x = flat(*polygons.polygon(k, *shape))
+    with one_thread():
+        hessian = torch.autograd.functional.hessian(lambda x: loss_of(x, k, p), x) / (p / 3)
     expected = torch.linalg.eigvalsh(hessian)
     rotation = expected.abs().argmin()  # the loss does not change along it
-    assert expected[rotation].abs() < 1e-6
+    assert expected[rotation].abs() < 1e-12
     others = torch.cat([expected[:rotation], expected[rotation + 1 :]])
-    assert torch.allclose(found, others, atol=1e-4)
+    assert curvature.min().item() == pytest.approx(others[0].item(), abs=1e-9)
+    for value in curvature:  # each of them is one
+        assert (others - value).abs().min() < 1e-9
+
+
+@pytest.mark.parametrize(("k", "p"), [(6, 0.3), (8, 0.05), (9, 0.1)])
+def test_the_loss_bends_along_a_mode_as_its_curvature_says(k, p, step=0.005):
+    """Second differences of the loss of any number of features, a different way to compute it."""
+    radius, bias, _ = polygons.best_polygon(k, [p])
+    curvature, direction, *shape = polygons.softest_modes(k, radius, bias, p)
+    middle = loss_of(flat(*polygons.polygon(k, *shape)), k, p)
+    for mode, value in enumerate(curvature.tolist()):
+        ends = [
+            loss_of(flat(*polygons.displaced(k, *shape, mode, direction[mode], s)), k, p)
+            for s in (step, -step)
+        ]
+        bend = (sum(ends) - 2 * middle).item() / step**2 / (p / 3)
+        assert bend == pytest.approx(value, abs=0.01 * (1 + abs(value)))
 
 
 @pytest.mark.parametrize("k", [4, 6])
@@ -48,31 +84,73 @@ def test_best_polygon_has_no_gradient_and_is_the_lowest_of_its_kind(k):
 
 def test_the_pentagon_is_a_minimum_where_a_search_over_all_models_finds_it():
     radius, bias, loss = polygons.best_polygon(5, [0.1])
-    assert polygons.is_minimum(polygons.lowest_curvature(5, radius, bias, [0.1]), 0.1).all()
+    least, _ = polygons.lowest_curvature(5, radius, bias, [0.1])
+    assert polygons.is_minimum(least).all()
     search = minimise(5, 2, 0.1, restarts=4)
     assert search.loss.item() == pytest.approx(loss.item(), rel=1e-6)
     assert (angle_gaps(search.W) - 72).abs().max() < 0.01
 
 
-def test_descent_leaves_a_saddle():
-    """Along the direction of negative curvature the loss falls, and a minimum is not left."""
-    radius, bias, loss = polygons.best_polygon(6, [0.3])
-    W, b = polygons.polygon(6, radius[0], bias[0])
-    values, vectors = polygons.curvature(W, b, 0.3)
-    assert values[0] < 0
-    moved = torch.cat([W.reshape(-1), b]) + 0.02 * vectors[0]
-    expected = loss.item() + 0.3 / 3 * values[0].item() * 0.02**2 / 2
-    assert loss_of(moved, 6, 0.3).item() == pytest.approx(
-        expected, abs=0.1 * (loss.item() - expected)
-    )
+@pytest.mark.parametrize(
+    ("k", "low", "high", "edge", "mode", "below"),
+    [
+        (4, 0.6, 0.7, 0.660, 1, True),
+        (5, 0.27, 0.33, 0.303, 1, True),
+        (5, 0.55, 0.6, 0.579, 1, False),  # the pentagon is a minimum again between these two
+        (5, 0.66, 0.72, 0.691, 2, True),
+        (8, 0.025, 0.035, 0.0294, 1, True),
+    ],
+)
+def test_descent_returns_to_a_polygon_just_inside_its_edge_and_leaves_it_outside(
+    k, low, high, edge, mode, below
+):
+    inside, outside = (low, high) if below else (high, low)
+    found, softest_mode = polygons.stability_edge(k, inside, outside)
+    assert (found, softest_mode) == (pytest.approx(edge, rel=2e-3), mode)
+    for p, stays in ((0.99 * found, below), (1.01 * found, not below)):
+        radius, bias, value, *_ = softest(k, p)
+        assert (value > 0) == stays
+        before = loss_of(flat(*polygons.polygon(k, radius, bias)), k, p).item()
+        W, _, after = polygons.fall(k, p, size=0.01)
+        spread = W.norm(dim=0).max() - W.norm(dim=0).min()
+        if stays:
+            assert spread < 1e-3 and after.item() == pytest.approx(before, rel=1e-6)
+        else:
+            assert spread > 0.02 and after.item() < before * (1 - 1e-4)
 
 
-def test_stability_edge_lies_between_a_minimum_and_a_saddle():
-    edge = polygons.stability_edge(4, 0.5, 0.8, rounds=4)
-    p = torch.tensor([0.95 * edge, 1.05 * edge])
-    radius, bias, _ = polygons.best_polygon(4, p)
-    least = polygons.lowest_curvature(4, radius, bias, p)
-    assert polygons.is_minimum(least, p).tolist() == [True, False]
+def test_an_edge_needs_a_change():
+    with pytest.raises(ValueError, match="different signs"):
+        polygons.stability_edge(3, 0.5, 0.9)
+
+
+def test_the_triangle_is_a_strict_minimum_and_the_optimum_at_density_1(generator):
+    """Its least curvature is small there, but no more than elsewhere near: nothing degenerates."""
+    radius, bias, value, _, _ = softest(3, 1.0)
+    assert value == pytest.approx(0.00211, abs=1e-5)
+    W, b = polygons.polygon(3, radius, bias)
+    loss = population_loss(W, b, 1.0).item()
+    assert loss < linear_optimum(torch.tensor(1.0), torch.ones(3), 2).item()
+    noise = 0.01 * torch.randn(8, 3, 3, generator=generator, dtype=torch.float64)
+    W, b = W + noise[:, :2], b + noise[:, 2]
+    _, _, after, _ = polish(W, b, 1.0)
+    assert torch.allclose(after, torch.full_like(after, loss), rtol=1e-9, atol=0)
+    search = minimise(3, 2, 1.0, restarts=16)
+    assert search.loss.item() == pytest.approx(loss, rel=1e-9)
+
+
+def test_the_square_is_a_linear_model_at_density_1_and_flat():
+    radius, bias, value, _, _ = softest(4, 1.0)
+    assert (radius, bias) == (pytest.approx(0.5**0.5), pytest.approx(0.5))
+    assert abs(value) < polygons.ROUNDING and not polygons.is_minimum(torch.tensor(value))
+
+
+def test_ten_corners_are_too_many_at_any_density():
+    """However rare the features; nine become a minimum."""
+    assert softest(10, 1e-4)[2] < -0.01
+    assert softest(9, 1e-4)[2] > 0.01
+    with pytest.raises(ValueError, match="2 to 10 corners"):
+        polygons.softest_modes(11, 1.0, 0.0, 0.1)
 
 
 def test_dropping_features_costs_their_variance():

@@ -10,15 +10,38 @@ from common import variant_plots
 pytestmark = pytest.mark.usefixtures("drawing")
 
 
-def test_stacked_bars_end_at_the_sums_of_either_sign(generator):
+def test_a_neuron_is_a_column_and_the_first_feature_at_the_top(generator):
     W = torch.randn(3, 6, generator=generator)
     _, ax = plt.subplots()
-    variant_plots.neuron_bars(W, [0, 1, 2], ax, "title")
-    ends = np.array([[bar.get_y(), bar.get_y() + bar.get_height()] for bar in ax.patches])
-    assert ends.max() == pytest.approx(W.clamp(min=0).sum(1).max().item(), abs=1e-5)
-    assert ends.min() == pytest.approx(W.clamp(max=0).sum(1).min().item(), abs=1e-5)
+    variant_plots.neuron_map(W, [0, 1, 2], ax, "title")
+    (mesh,) = ax.collections
+    assert np.array_equal(mesh.get_array().reshape(6, 3), W.T.numpy())
+    assert ax.yaxis_inverted()
+    assert [label.get_text() for label in ax.get_yticklabels()] == list("123456")
+    squares = [(line.get_xdata()[0], line.get_color()) for line in ax.lines]
+    assert squares == list(zip((0.5, 1.5, 2.5), variant_plots.KIND_COLORS, strict=True))
+
+
+def test_a_grid_of_neurons_has_one_legend_and_one_colour_bar(generator):
+    W = torch.randn(3, 6, generator=generator)
     grid = variant_plots.neuron_grid([[W, W]], [[[0, 1, 2]] * 2], ["a", "b"], ["row"])
-    assert len(grid.axes) == 2
+    left, right, bar = grid.axes
+    assert [left.get_title(), right.get_title(), left.get_ylabel()] == ["a", "b", "row"]
+    assert bar.get_ylim() == (-variant_plots.STRONGEST, variant_plots.STRONGEST)
+    assert tuple(text.get_text() for text in grid.legends[0].get_texts()) == variant_plots.KINDS
+
+
+def test_curves_of_worth_are_named_beside_their_ends():
+    """Two end at nearly the same height: their names stand apart, in the order of the curves."""
+    density, value = torch.tensor([1.0, 0.1]), torch.tensor([[1, 2], [1, 5.1], [1, 5.0]])
+    _, ax = plt.subplots()
+    variant_plots.value_curves(density, [2, 3, 4], value, ax)
+    for line, name in zip(ax.lines, ax.texts, strict=True):
+        assert line.get_color() == name.get_color()
+        assert name.xy == pytest.approx((0.1, line.get_ydata()[-1]))
+    assert [name.get_text() for name in ax.texts] == ["$k = 2$", "$k = 3$", "$k = 4$"]
+    low, upper, middle = (name.xyann[1] for name in ax.texts)
+    assert low == pytest.approx(2) and upper - middle == pytest.approx(0.07 * 4.1)
 
 
 def test_neighbours_of_an_octahedron():

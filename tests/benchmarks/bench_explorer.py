@@ -1,21 +1,18 @@
-"""Speed of the explorer's optimum against two plain references, measured in one run; only ratios
-are asserted. References: `exact.minimise` from 64 starts, and the authors' recipe for as many runs.
-"""
+"""Speed of one optimum for the explorer against the authors' recipe for as many runs, and how often
+its starts are enough; measured in one run, only ratios are asserted."""
 
 import itertools
 import statistics
 import time
 
 import pytest
-import torch
 from bench_exact import plain_seconds
 
 from common import explorer, plotting
 from common.data import importance_decay
 from common.exact import minimise
-from common.quick import quick_optimum
 
-DENSITIES, DECAYS, RESTARTS = (1, 0.5, 0.2, 0.1, 0.03, 0.01), (1, 0.9, 0.7), 64
+DENSITIES, DECAYS, RESTARTS = (1, 0.5, 0.2, 0.1, 0.03, 0.01), (1, 0.9, 0.7), 512
 
 
 def timed(function, *arguments, **options):
@@ -24,38 +21,31 @@ def timed(function, *arguments, **options):
     return result, time.perf_counter() - start
 
 
-@pytest.mark.parametrize(
-    ("n", "m", "at_least"), [(2, 1, 1.5), (3, 2, 3), (4, 2, 3), (5, 1, 5), (5, 2, 6), (5, 3, 8)]
-)
-def test_quick_optimum(n, m, at_least):
-    """Over slider positions: median ratio of times, and how often the quick loss is as low."""
-    quick_optimum(n, m, 0.1)  # tables are made once
-    ratios, seconds, excess = [], [], []
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 2), (5, 1), (5, 2), (5, 3)])
+def test_one_optimum(n, m):
+    """Over slider positions: time, and excess over the best of ten times as many starts."""
+    minimise(n, m, 0.1, restarts=2)  # compiled once
+    seconds, excess = [], []
     for density, decay in itertools.product(DENSITIES, DECAYS):
         importance = importance_decay(n, decay)
-        (_, _, loss), ours = timed(quick_optimum, n, m, density, importance)
-        slow, theirs = timed(minimise, n, m, density, importance, restarts=RESTARTS, seed=5)
-        ratios.append(theirs / ours)
+        best, ours = timed(minimise, n, m, density, importance, restarts=explorer.STARTS)
+        slow = minimise(n, m, density, importance, restarts=RESTARTS, seed=5)
         seconds.append(ours)
-        excess.append((loss / slow.loss - 1).item())
-    good = sum(value <= 1e-4 for value in excess) / len(excess)
-    training = plain_seconds(n, m, RESTARTS) / statistics.median(seconds)
+        excess.append((best.loss / slow.loss - 1).item())
+    good = sum(value <= 1e-7 for value in excess) / len(excess)
+    training = plain_seconds(n, m, explorer.STARTS) / statistics.median(seconds)
     print(
         f"\nn={n} m={m}: {1e3 * statistics.median(seconds):.0f} ms, {1e3 * max(seconds):.0f} at "
-        f"most; {statistics.median(ratios):.0f} times faster than minimise, {training:.0f} than "
-        f"training; excess at most 1e-4 in {100 * good:.0f} %, from {min(excess):.0e} to "
-        f"{max(excess):.0e}"
+        f"most; {training:.0f} times faster than training; excess at most 1e-7 in "
+        f"{100 * good:.0f} %, largest {max(excess):.0e}"
     )
-    assert statistics.median(ratios) >= at_least
-    assert training >= 100
+    assert training >= 1000
     assert good >= 0.9
 
 
 def test_redraw(benchmark):
-    """From the sliders' values to the PNG, n = 5 and m = 2, on one thread."""
+    """From the sliders' values to the PNG, n = 5 and m = 2."""
     plotting.use_style()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     positions = itertools.cycle(itertools.product(DENSITIES, DECAYS))
 
     def redraw():
@@ -64,7 +54,6 @@ def test_redraw(benchmark):
 
     benchmark.pedantic(redraw, rounds=18, warmup_rounds=2)
     whole = statistics.median(benchmark.stats.stats.data)
-    optimum = statistics.median(timed(quick_optimum, 5, 2, p)[1] for p in DENSITIES)
-    torch.set_num_threads(threads)
-    print(f"\na redraw {1e3 * whole:.0f} ms, its optimum {1e3 * optimum:.0f} ms")
-    assert whole < 3 * optimum  # the drawing takes no longer than the mathematics, twice
+    plain = plain_seconds(5, 2, explorer.STARTS)
+    print(f"\na redraw takes {1e3 * whole:.0f} ms")
+    assert plain / whole > 500
