@@ -13,7 +13,7 @@ VENV := .venv/requirements.txt
 ifneq ($(filter-out 0,$(QUICK)),)
 BUILD := build/quick
 PDF := build/quick/FINDINGS.pdf
-RUN := $(PY) -m common.execution --quick
+RUN := $(PY) -m common.build.execution --quick
 TEX_SEARCH := build/quick:
 # Small experiments may lack a result that the text names: FINDINGS.tex then prints a dash.
 ALLOW_GAPS := printf '\\renewcommand{\\missing}[1]{--}\n' >build/quick/quick.tex
@@ -21,7 +21,7 @@ README :=
 else
 BUILD := build
 PDF := FINDINGS.pdf
-RUN := $(PY) -m common.execution
+RUN := $(PY) -m common.build.execution
 TEX_SEARCH :=
 ALLOW_GAPS := :
 # README.md repeats claims and numbers of all notebooks.
@@ -55,10 +55,10 @@ findings.pdf: $(PDF) $(README) ## the same, then FINDINGS.pdf
 	@echo "$(PDF) is up to date"
 
 robustness: $(ROBUSTNESS) ## every claim over seeds and training settings: about 8 minutes
-	@$(if $(README),$(PY) -m common.readme)
+	@$(if $(README),$(PY) -m common.build.readme)
 
 reproduce: $(VENV) ## two builds from clean: every committed file is compared byte for byte
-	@$(PY) -m common.reproduce
+	@$(PY) -m common.build.reproduce
 
 test: $(VENV) ## linter and whole test suite, notebooks in quick mode included
 	$(PY) -m ruff check .
@@ -86,8 +86,8 @@ $(STAMPS): $(BUILD)/stamps/%.done: %.ipynb requirements.txt | $(VENV)
 
 -include $(STAMPS:.done=.d)
 
-build/stamps/readme.done: $(FIGURES) $(ROBUSTNESS_RESULTS) README.md common/readme.py
-	@$(PY) -m common.readme
+build/stamps/readme.done: $(FIGURES) $(ROBUSTNESS_RESULTS) README.md common/build/readme.py
+	@$(PY) -m common.build.readme
 	@touch $@
 
 # Each section is a target, also with the slash that a shell's completion adds.
@@ -129,7 +129,7 @@ $(VENV): | tex
 endif
 
 $(VENV): requirements.txt
-	@sh common/setup.sh python
+	@sh common/build/setup.sh python
 
 tex:
-	@sh common/setup.sh tex
+	@sh common/build/setup.sh tex

@@ -1,1 +1,74 @@
-"""Helpers that every notebook of this collection shares."""
+"""What the notebooks share: a small core, and a folder for each topic.
+
+The core
+    checks                      arguments checked, with errors that name the bad value
+    parallel                    work spread over cores, threads and processes
+    geometry                    norms, superposition, interference, dimensionality, angles
+    data                        SparseFeatures: the inputs of every model
+    model                       ToyModel: a stack of small autoencoders, tied or not, ReLU or linear
+    gradients                   their loss and gradients on a batch, written out by hand
+    training                    the training loop and its recipes
+    restarts                    many runs at several densities, and the choice between them
+    theory                      closed forms: linear optimum, the paper's candidates, boundaries
+    artifacts                   what a notebook leaves behind: figures, numbers, claims
+
+The exact loss
+    exact.loss                  population_loss, without sampling, differentiable
+    exact.minima                minimise: every cell of a grid; polish: from a given model
+    exact.branches              where the optimum changes with the density, and whether it jumps
+    exact.cube                  few features: a recursion over sets of active features
+    exact.compiled              the same and its minimisation, compiled
+    exact.series                any number of features: a Fourier series of the kink
+    exact.bfgs                  quasi-Newton minimisation of many small problems at once
+    exact.problem               a grid of minimisation problems: scales, starts, neighbours
+    exact.truncated             minima of the inputs with few active features alone
+
+Figures of several topics
+    plots.style                 the style of all figures, feature vectors, colours
+    plots.matrices              W^T W beside b, cosines, one model's report
+    plots.densities             a row of models from dense to sparse, counts over density
+    plots.training              losses of restarts; norms and angles during training
+    plots.animation             features forming in the plane, as GIFs
+
+Phase diagrams
+    phases.diagram              window, phases of cells, boundaries, agreement, trained maps
+    phases.landscape            two features in one dimension: onset, tricritical points
+    phases.transition           its minima followed through the transition
+    phases.compression          density against compression: the fates of features
+    phases.plots                pictures of phase diagrams
+    phases.transition_plots     pictures of the transition
+    phases.compression_plots    pictures of the map of compression
+
+Getting features back
+    recovery.methods            readouts with known directions: matched filter, OMP, Lasso, ...
+    recovery.networks           learned decoders and sparse autoencoders
+    recovery.blind              directions found from hidden vectors alone
+    recovery.study              the comparison: splits, scores, intervals over seeds
+    recovery.threshold          exact or not: the phase transition of compressed sensing
+    recovery.plots              figures and tables of these
+
+Other models and data
+    variants.polygons           regular polygons of equal features, and where they are minima
+    variants.neurons            what neurons of a hidden ReLU respond to
+    variants.deep               one more nonlinear layer
+    variants.words              word frequencies of a real text
+    variants.tables             training on a table of observations
+    variants.plots              figures of these
+
+Single runs and claims
+    robustness.criteria         when a claim holds: one function a claim, whoever asks
+    robustness.runs             runs over a grid of settings, rates with intervals
+    robustness.plots            figures of the rates
+
+Sliders
+    explorer.sliders            the exact optimum that follows sliders, a cursor on a diagram
+    explorer.panels             the panels of these pictures
+
+What make runs
+    build.execution             a notebook from a copy, published whole or not at all
+    build.notebook              a notebook read and cleaned without running it
+    build.publishing            where its files go
+    build.readme                the numbers and the ledger of README.md
+    build.times                 how long the notebooks take
+    build.reproduce             two builds compared byte for byte
+"""

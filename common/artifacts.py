@@ -1,8 +1,8 @@
 """Everything a notebook leaves behind: figures, animations, arrays, numbers and claims.
 
 A notebook opens one `Output("01_introduction/introduction")` and writes through it. The results
-end up beside the notebook only through `python -m common.execution` (make), which runs it in a
-staging folder and publishes all files at once; by hand, in Jupyter, they go to build/interactive/
+end up beside the notebook only through `python -m common.build.execution` (make), which runs it in
+a staging folder and publishes all files at once; by hand, in Jupyter, they go to build/interactive/
 and leave the committed ones alone.
 
     figures/<name>.png, .pdf, .gif    pictures

@@ -13,8 +13,8 @@ from threading import Event
 import torch
 
 from common.checks import check_count, check_importance
-from common.cores import on_all_cores, one_thread
 from common.gradients import Gradients
+from common.parallel import on_all_cores, one_thread
 
 BLOCK = 2**18  # numbers in a batch of a block: more leave the cache, fewer wait on each other
 ONE_BLOCK = 2**17  # numbers in a batch up to which a stack is not divided

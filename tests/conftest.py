@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from common import plotting
+from common.plots import style
 
 matplotlib.use("Agg")
 
@@ -19,6 +19,6 @@ def generator():
 @pytest.fixture
 def drawing():
     """The collection's style; figures are closed afterwards."""
-    plotting.use_style()
+    style.use_style()
     yield
     plt.close("all")

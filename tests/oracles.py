@@ -1,4 +1,4 @@
-"""Independent ways to the population loss, sharing no code with common/exact.py.
+"""Independent ways to the population loss, sharing no code with common/exact.
 
 `rational_loss` is the textbook formula over every active set, evaluated in exact rational
 arithmetic (every float is a fraction), so that its cancellations cost nothing:

@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from common import explorer, explorer_plots, phases
 from common.data import importance_decay
 from common.exact import minimise
+from common.explorer import panels, sliders
+from common.phases import diagram
 from common.theory import linear_optimum
 
 pytestmark = pytest.mark.usefixtures("drawing")
@@ -21,8 +22,8 @@ SIZES = [(n, m) for n in range(2, 6) for m in range(1, n + 1)]
 @pytest.fixture(scope="module")
 def small_map():
     """(optimum, density, relative importance) of two features in one dimension."""
-    density, ratio = phases.window(9, 7)
-    return phases.exact_map(2, 1, density, ratio, restarts=8), density, ratio
+    density, ratio = diagram.window(9, 7)
+    return diagram.exact_map(2, 1, density, ratio, restarts=8), density, ratio
 
 
 @pytest.fixture
@@ -40,10 +41,10 @@ def texts(ax):
 
 @pytest.mark.parametrize(("n", "m"), SIZES)
 def test_draws_every_size(n, m):
-    fig = explorer.draw_optimum(0.2, 0.9, n, m)
+    fig = sliders.draw_optimum(0.2, 0.9, n, m)
     assert [ax.get_title() for ax in fig.axes[::3]] == ["hidden space", "least loss"]
     assert f"n = {n} features, m = {m} dimension" in fig.get_suptitle()
-    picture = Image.open(io.BytesIO(explorer.png(fig)))
+    picture = Image.open(io.BytesIO(sliders.png(fig)))
     assert picture.size == (990, 297)
     assert not plt.get_fignums()
 
@@ -51,7 +52,7 @@ def test_draws_every_size(n, m):
 @pytest.mark.parametrize("density", [1.0, 0.1, 0.01])
 @pytest.mark.parametrize("decay", [1.0, 0.5])
 def test_the_losses_drawn_are_those_of_the_optimum_and_of_the_best_linear_model(density, decay):
-    fig = explorer.draw_optimum(density, decay, 3, 2)
+    fig = sliders.draw_optimum(density, decay, 3, 2)
     linear, best = (bar.get_height() for bar in fig.axes[3].patches)
     importance = importance_decay(3, decay)
     slow = minimise(3, 2, density, importance, restarts=32, seed=9)
@@ -61,7 +62,7 @@ def test_the_losses_drawn_are_those_of_the_optimum_and_of_the_best_linear_model(
 
 
 def test_a_pair_on_a_line_points_both_ways_the_first_to_the_right():
-    fig = explorer.draw_optimum(0.1, 0.9, 2, 1)
+    fig = sliders.draw_optimum(0.1, 0.9, 2, 1)
     ends = [line.get_xdata()[1] for line in fig.axes[0].lines[:4:2]]
     assert ends == pytest.approx([1, -1], abs=0.1)
     assert fig.axes[0].yaxis_inverted()
@@ -69,7 +70,7 @@ def test_a_pair_on_a_line_points_both_ways_the_first_to_the_right():
 
 
 def test_a_pentagon_is_numbered_at_its_tips():
-    fig = explorer.draw_optimum(0.1, 0.9, 5, 2)
+    fig = sliders.draw_optimum(0.1, 0.9, 5, 2)
     tips = [text.get_position() for text in fig.axes[0].texts]
     assert texts(fig.axes[0]) == ["1", "2", "3", "4", "5"]
     assert tips[0][0] > 1.1 and tips[0][1] == pytest.approx(0, abs=1e-6)
@@ -86,19 +87,19 @@ def test_dimensions_of_more_than_a_plane_are_bars():
     """Two dedicated features and an antipodal pair, in three dimensions."""
     W = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -1]]).double()
     _, ax = plt.subplots()
-    explorer_plots.hidden_space(W, ax)
+    panels.hidden_space(W, ax)
     assert [bar.get_width() for bar in ax.patches] == [1, 1, 0.5, 0.5]
     assert ax.yaxis_inverted()
 
 
 def test_numbers_have_a_true_minus_sign_and_zero_has_none():
-    assert explorer_plots.two_decimals([-1.006, -0.001, 0.5]) == ["−1.01", "0.00", "0.50"]
+    assert panels.two_decimals([-1.006, -0.001, 0.5]) == ["−1.01", "0.00", "0.50"]
 
 
 def test_the_cursor_shows_its_cell(small_map):
     optimum, density, ratio = small_map
-    codes = phases.phase(optimum.W)
-    fig = explorer.draw_cursor(optimum, codes, density, ratio, 4.0, 0.05)
+    codes = diagram.phase(optimum.W)
+    fig = sliders.draw_cursor(optimum, codes, density, ratio, 4.0, 0.05)
     row, column = 5, 5  # of 9 densities down to 0.01 and 7 ratios up to 10: 0.0562 and 4.64
     assert density[row].item() == pytest.approx(0.0562, rel=1e-3)
     marker = fig.axes[0].lines[-1]
@@ -117,19 +118,19 @@ def test_the_cursor_shows_its_cell(small_map):
 )
 def test_the_cursor_names_the_phase(small_map, r, p, name):
     optimum, density, ratio = small_map
-    fig = explorer.draw_cursor(optimum, phases.phase(optimum.W), density, ratio, r, p)
+    fig = sliders.draw_cursor(optimum, diagram.phase(optimum.W), density, ratio, r, p)
     assert texts(fig.axes[3])[0] == name
 
 
 def test_nearest_is_in_the_logarithm():
-    assert [explorer.nearest([1, 0.1, 0.01], v) for v in (5, 0.35, 0.3, 1e-9)] == [0, 0, 1, 2]
+    assert [sliders.nearest([1, 0.1, 0.01], v) for v in (5, 0.35, 0.3, 1e-9)] == [0, 0, 1, 2]
 
 
 @pytest.mark.parametrize("start", [{}, {"n_features": 3, "n_hidden": 1}])
 def test_headless_there_is_a_picture_and_no_widget(monkeypatch, tmp_path, small_map, start):
     monkeypatch.setenv("SUPERPOSITION_OUTPUT", str(tmp_path))
-    monkeypatch.setattr(explorer, "widget", None)
-    figures = [explorer.explore_optimum(**start), explorer.explore_map(*small_map)]
+    monkeypatch.setattr(sliders, "widget", None)
+    figures = [sliders.explore_optimum(**start), sliders.explore_map(*small_map)]
     assert plt.get_fignums() == [fig.number for fig in figures]  # open: the notebook shows them
 
 
@@ -139,7 +140,7 @@ def slider(box, description):
 
 
 def test_live_every_slider_redraws(shown):
-    fig = explorer.explore_optimum(0.1, 0.9, 3, 2)
+    fig = sliders.explore_optimum(0.1, 0.9, 3, 2)
     assert fig.axes and not plt.get_fignums()  # shown by the widget, and not a second time
     (box,) = shown
     image = box.children[1]
@@ -150,31 +151,31 @@ def test_live_every_slider_redraws(shown):
         seen.add(bytes(image.value))
     assert len(seen) == 5
     assert all(not s.continuous_update for s in box.children[0].children)
-    expected = explorer.png(explorer.draw_optimum(0.5, 0.6, 4, 1))
+    expected = sliders.png(sliders.draw_optimum(0.5, 0.6, 4, 1))
     assert bytes(image.value) == expected
 
 
 def test_live_there_are_never_more_dimensions_than_features(shown):
-    explorer.explore_optimum(0.1, 0.9, 5, 4)
+    sliders.explore_optimum(0.1, 0.9, 5, 4)
     n, m = (slider(shown[0], name) for name in "nm")
     n.value = 3
     assert (m.value, m.max) == (3, 3)
     n.value = 5
     assert (m.value, m.max) == (3, 5)
-    shown_now = explorer.png(explorer.draw_optimum(0.1, 0.9, 5, 3))
+    shown_now = sliders.png(sliders.draw_optimum(0.1, 0.9, 5, 3))
     assert bytes(shown[0].children[1].value) == shown_now
 
 
 def test_live_the_cursor_moves(shown, small_map):
-    explorer.explore_map(*small_map, start=(1.0, 0.1))
+    sliders.explore_map(*small_map, start=(1.0, 0.1))
     (box,) = shown
     before = bytes(box.children[1].value)
     assert slider(box, "density").min == pytest.approx(-2)
     assert slider(box, "importance").max == pytest.approx(1)
     slider(box, "density").value = 0.9
     optimum, density, ratio = small_map
-    moved = explorer.draw_cursor(optimum, phases.phase(optimum.W), density, ratio, 1.0, 0.9)
-    assert before != bytes(box.children[1].value) == explorer.png(moved)
+    moved = sliders.draw_cursor(optimum, diagram.phase(optimum.W), density, ratio, 1.0, 0.9)
+    assert before != bytes(box.children[1].value) == sliders.png(moved)
 
 
 @pytest.mark.parametrize(
@@ -189,9 +190,9 @@ def test_live_the_cursor_moves(shown, small_map):
 )
 def test_positions_out_of_range(arguments, message):
     with pytest.raises(ValueError, match=message):
-        explorer.draw_optimum(*arguments)
+        sliders.draw_optimum(*arguments)
 
 
 def test_a_cursor_must_be_positive(small_map):
     with pytest.raises(ValueError, match="the cursor must be positive"):
-        explorer.explore_map(*small_map, start=(1.0, 0.0))
+        sliders.explore_map(*small_map, start=(1.0, 0.0))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common import execution
+from common.build import execution
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PATHS = [path.relative_to(REPOSITORY) for path in sorted(REPOSITORY.glob("0*_*/*.ipynb"))]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.blind_recovery import (
+from common.recovery.blind import (
     BLIND,
     _recovery_error,
     find_dictionaries,
@@ -14,9 +14,9 @@ from common.blind_recovery import (
     judge_blind,
     match,
 )
-from common.decoders import train_autoencoder, train_decoder
-from common.recovery import METHODS, random_dictionary, recover, tight_frame
-from common.recovery_study import (
+from common.recovery.methods import METHODS, random_dictionary, recover, tight_frame
+from common.recovery.networks import train_autoencoder, train_decoder
+from common.recovery.study import (
     TEST,
     best_method,
     choose,
@@ -28,7 +28,7 @@ from common.recovery_study import (
     saving,
     scores,
 )
-from common.recovery_transition import (
+from common.recovery.threshold import (
     capacity,
     donoho_tanner,
     exact_share,

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from common import polygons
 from common.data import importance_decay
 from common.exact import minimise
+from common.variants import polygons
 
 
 def moment(c, t, q):

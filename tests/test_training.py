@@ -90,7 +90,7 @@ def test_blocks_draw_inputs_of_their_own_whatever_the_cores(small_blocks, monkey
     """One and three cores give the same bits; equal instances of two blocks do not."""
 
     def run(cores):
-        monkeypatch.setattr("os.cpu_count", lambda: cores)
+        monkeypatch.setattr("common.parallel.cpu_count", lambda: cores)
         model = ToyModel(5, 2, 10)
         with torch.no_grad():
             model.W.copy_(torch.linspace(-1, 1, 10).reshape(1, 2, 5).expand(10, 2, 5))

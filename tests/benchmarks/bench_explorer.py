@@ -8,9 +8,10 @@ import time
 import pytest
 from bench_exact import plain_seconds
 
-from common import explorer, plotting
 from common.data import importance_decay
 from common.exact import minimise
+from common.explorer import sliders
+from common.plots import style
 
 DENSITIES, DECAYS, RESTARTS = (1, 0.5, 0.2, 0.1, 0.03, 0.01), (1, 0.9, 0.7), 512
 
@@ -28,12 +29,12 @@ def test_one_optimum(n, m):
     seconds, excess = [], []
     for density, decay in itertools.product(DENSITIES, DECAYS):
         importance = importance_decay(n, decay)
-        best, ours = timed(minimise, n, m, density, importance, restarts=explorer.STARTS)
+        best, ours = timed(minimise, n, m, density, importance, restarts=sliders.STARTS)
         slow = minimise(n, m, density, importance, restarts=RESTARTS, seed=5)
         seconds.append(ours)
         excess.append((best.loss / slow.loss - 1).item())
     good = sum(value <= 1e-7 for value in excess) / len(excess)
-    training = plain_seconds(n, m, explorer.STARTS) / statistics.median(seconds)
+    training = plain_seconds(n, m, sliders.STARTS) / statistics.median(seconds)
     print(
         f"\nn={n} m={m}: {1e3 * statistics.median(seconds):.0f} ms, {1e3 * max(seconds):.0f} at "
         f"most; {training:.0f} times faster than training; excess at most 1e-7 in "
@@ -45,15 +46,15 @@ def test_one_optimum(n, m):
 
 def test_redraw(benchmark):
     """From the sliders' values to the PNG, n = 5 and m = 2."""
-    plotting.use_style()
+    style.use_style()
     positions = itertools.cycle(itertools.product(DENSITIES, DECAYS))
 
     def redraw():
         density, decay = next(positions)
-        return explorer.png(explorer.draw_optimum(density, decay, 5, 2))
+        return sliders.png(sliders.draw_optimum(density, decay, 5, 2))
 
     benchmark.pedantic(redraw, rounds=18, warmup_rounds=2)
     whole = statistics.median(benchmark.stats.stats.data)
-    plain = plain_seconds(5, 2, explorer.STARTS)
+    plain = plain_seconds(5, 2, sliders.STARTS)
     print(f"\na redraw takes {1e3 * whole:.0f} ms")
     assert plain / whole > 500

@@ -1,0 +1,1 @@
+"""What make runs: notebooks, their files, README.md, and the set-up."""

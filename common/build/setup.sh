@@ -1,0 +1,146 @@
+#!/bin/sh
+# System set-up, called by the Makefile from the repository's root:
+#   sh common/build/setup.sh python    finds a Python and makes .venv from requirements.txt
+#   sh common/build/setup.sh tex       makes sure that FINDINGS.tex can be compiled
+# Both do nothing when everything is in place. Where something is missing they install it with
+# apt-get if that needs no password, and otherwise stop and say what to install.
+set -u
+
+OLDEST=11 # of Python 3
+PYTHONS="python3 python3.14 python3.13 python3.12 python3.11"
+TEX_PACKAGES="latexmk texlive-latex-recommended texlive-fonts-recommended lmodern"
+# Everything that FINDINGS.tex loads, then one file of each family of fonts.
+TEX_FILES="article.cls amsmath.sty amssymb.sty array.sty booktabs.sty caption.sty flafter.sty fontenc.sty
+geometry.sty graphicx.sty hyperref.sty longtable.sty mathpazo.sty microtype.sty natbib.sty
+textcomp.sty xcolor.sty uplr8a.pfb fplmr.tfm ec-lmtt10.tfm"
+
+stop() {
+    printf '\n%s\n\n' "$1" >&2
+    exit 1
+}
+
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+apt_usable() {
+    have apt-get && { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+}
+
+apt_install() {
+    as_root=
+    [ "$(id -u)" -eq 0 ] || as_root="sudo -n"
+    echo "Installing with apt-get: $*"
+    # The lock timeout waits for the automatic upgrades of a machine that has just been started.
+    apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300"
+    $apt update && $apt install -y --no-install-recommends "$@" >/dev/null
+}
+
+# --- Python ------------------------------------------------------------------------------------
+
+version_of() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null
+}
+
+new_enough() {
+    case "$1" in
+    3.*) [ "${1#3.}" -ge "$OLDEST" ] ;;
+    *) return 1 ;;
+    esac
+}
+
+can_make_venv() {
+    "$1" -c 'import ensurepip, venv' 2>/dev/null
+}
+
+no_python() {
+    stop "Python 3.$OLDEST or newer is needed; found: ${1:-none}.
+
+  Debian, Ubuntu   sudo apt-get install python3 python3-venv
+                   (an older release may offer python3.11 and python3.11-venv)
+  Fedora           sudo dnf install python3
+  macOS            brew install python
+
+Another interpreter can be named: make PYTHON=/path/to/python3"
+}
+
+find_python() { # sets python and version
+    seen=
+    for python in ${PYTHON:-$PYTHONS}; do
+        version=$(version_of "$python") || continue
+        new_enough "$version" && return
+        seen="${seen:+$seen, }$python is $version"
+    done
+    no_python "$seen"
+}
+
+make_venv() {
+    find_python
+    if ! can_make_venv "$python" && apt_usable; then
+        apt_install "python$version-venv"
+    fi
+    can_make_venv "$python" || stop "$python ($version) cannot make virtual environments.
+
+  Debian, Ubuntu   sudo apt-get install python$version-venv
+  elsewhere        install a Python that has the modules venv and ensurepip"
+    echo "Making .venv with $python ($version)"
+    "$python" -m venv --clear .venv || stop "$python could not make .venv; see above."
+}
+
+venv_usable() {
+    new_enough "$(version_of .venv/bin/python)" && .venv/bin/python -m pip --version >/dev/null 2>&1
+}
+
+setup_python() {
+    # Contents are compared, not times: a fresh clone has new times and the same requirements.
+    if cmp -s requirements.txt .venv/requirements.txt && venv_usable; then
+        touch .venv/requirements.txt # for make; a .venv that cannot be written to is fine too
+        return 0
+    fi
+    # .venv/unfinished stands while pip works: where it is found, pip was killed half-way.
+    if [ -e .venv/unfinished ] || ! venv_usable; then
+        make_venv
+    fi
+    echo "Installing requirements.txt into .venv; a first time downloads several hundred megabytes"
+    rm -f .venv/requirements.txt
+    touch .venv/unfinished
+    if ! .venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt; then
+        rm -f .venv/unfinished # pip stopped in good order and left what was there
+        stop "pip could not install requirements.txt; its reason stands above."
+    fi
+    rm -f .venv/unfinished
+    cp requirements.txt .venv/requirements.txt # last: it says that .venv is complete
+}
+
+# --- TeX ---------------------------------------------------------------------------------------
+
+missing_tex() {
+    for program in latexmk pdflatex kpsewhich; do
+        have "$program" || echo "$program"
+    done
+    have kpsewhich || return
+    for file in $TEX_FILES; do
+        kpsewhich "$file" >/dev/null || echo "$file"
+    done
+}
+
+setup_tex() {
+    [ -z "$(missing_tex)" ] && return
+    if apt_usable; then
+        apt_install $TEX_PACKAGES
+        [ -z "$(missing_tex)" ] && return
+    fi
+    stop "The PDF needs LaTeX. Missing here: $(missing_tex | tr '\n' ' ')
+
+  Debian, Ubuntu   sudo apt-get install $TEX_PACKAGES
+  Fedora           sudo dnf install latexmk texlive-scheme-medium
+  macOS            brew install --cask mactex-no-gui
+
+Nothing was computed. make figures runs every notebook and needs no TeX."
+}
+
+case "${1:-}" in
+python) setup_python ;;
+tex) setup_tex ;;
+*) stop "usage: sh common/build/setup.sh python | tex, not '${1:-}'" ;;
+esac

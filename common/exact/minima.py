@@ -1,0 +1,154 @@
+"""Minima of the exact population loss: of a whole grid of problems, and the one next to a model."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from common.checks import check_activation, check_count, check_density, check_importance
+from common.exact.loss import CUBE_FEATURES, common_shape, population_loss
+from common.exact.problem import (
+    TOLERANCE,
+    Problem,
+    lowest_starts,
+    neighbours,
+    rearranged,
+    split,
+    starts,
+)
+
+LOWER = 1e-9  # relative difference of losses from which a minimum is another, lower one
+
+
+@dataclass
+class Optimum:
+    """The best minimum found in every cell of a grid.
+
+    W [..., m, n], b [..., n], loss [...] : the best model of each cell.
+    restart_losses [..., k]   : loss at the end of every start.
+    gradient [...]            : its largest entry at the best model, relative to the loss scale.
+    converged [...]           : whether that is below the tolerance.
+    improved                  : share of cells in which a neighbour's optimum led lower than the
+                                cell's own starts.
+    """
+
+    W: torch.Tensor
+    b: torch.Tensor
+    loss: torch.Tensor
+    restart_losses: torch.Tensor
+    gradient: torch.Tensor
+    converged: torch.Tensor
+    improved: float
+
+
+def minimise(
+    n_features,
+    n_hidden,
+    density,
+    importance=None,
+    *,
+    restarts=16,
+    seed=0,
+    output="relu",
+    accuracy=1e-6,
+):
+    """Minimise the exact loss of a tied model over W and b, in every cell of a grid.
+
+    density    : p, a number or any shape.
+    importance : [n] or [..., n]; all 1 when None. The grid is what the two broadcast to.
+    restarts   : independent starts a cell, the same in every cell. They come in pairs that differ
+                 in the sign of the last feature, so that both sectors of its sign are tried.
+    accuracy   : of the loss beyond 5 features, see population_loss.
+
+    Up to 5 features all starts run to convergence (quasi-Newton). Then every cell also tries its
+    optimum rearranged (two features exchanged, one turned round) and the optima of its neighbours
+    in the grid. Beyond that the starts descend by Adam on sampled
+    inputs first, and only the lowest of a cell goes on. Returns an Optimum. Raises ValueError for
+    arguments out of range.
+    """
+    n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
+    check_activation(output, "output")
+    density = check_density(density)
+    leading = () if importance is None else torch.as_tensor(importance).shape[:-1]
+    cells = common_shape({"density": density.shape, "importance": leading})
+    importance = check_importance(importance, cells, n).reshape(-1, n)
+    problem = _problem(n, m, density.expand(cells).reshape(-1), importance, output, accuracy)
+
+    start = starts(n, m, check_count(restarts, "restarts"), seed)
+    count = len(problem.density)
+    cell = torch.arange(count).repeat_interleave(restarts)
+    if n <= CUBE_FEATURES or output == "linear":
+        ends = problem.minimise(start.repeat(count, 1), cell)
+    else:
+        ends = problem.descend_and_minimise(start.repeat(count, 1), cell, seed)
+    best = lowest_starts(ends.value, restarts)
+    found = ends.at(best)
+    lower = torch.zeros(count, dtype=torch.bool)
+    if n <= CUBE_FEATURES and output == "relu":
+        _rearrange(problem, found)
+        for neighbour in neighbours(cells):
+            lower |= _put_lower(found, problem.minimise(found.x[neighbour], torch.arange(count)))
+    scale, (W, b) = problem.scale, split(found.x, n, m)
+    return Optimum(
+        W=W.reshape(*cells, m, n),
+        b=b.reshape(*cells, n),
+        loss=(found.value * scale).reshape(cells),
+        restart_losses=(ends.value.reshape(count, restarts) * scale[:, None]).reshape(
+            *cells, restarts
+        ),
+        gradient=found.gradient.reshape(cells),
+        converged=found.converged.reshape(cells),
+        improved=lower.double().mean().item(),
+    )
+
+
+def _rearrange(problem, found):
+    """Minimise again from the optima `found` rearranged, as long as that leads lower somewhere."""
+    cell = torch.arange(len(found.value))
+    while len(cell):
+        x = rearranged(found.x[cell], problem.n, problem.m)
+        ends = problem.minimise(x.flatten(0, 1), cell.repeat(len(x)))
+        lower = torch.zeros(len(found.value), dtype=torch.bool)
+        for part in torch.arange(len(ends.value)).split(len(cell)):
+            lower[cell] |= _put_lower(found, ends.at(part), cell)
+        cell = lower.nonzero()[:, 0]
+
+
+def _put_lower(found, tried, cell=slice(None)):
+    """Put the Minima `tried` into the cells of `found` where they are lower; where that is."""
+    better = tried.value < found.value[cell] - LOWER
+    found.put(torch.arange(len(found.value))[cell][better], tried.at(better))
+    return better
+
+
+def _problem(n, m, density, importance, output, accuracy):
+    if not (importance.sum(-1) > 0).all():
+        raise ValueError("importance must be positive for at least one feature of every cell")
+    loss = partial(population_loss, output=output, accuracy=accuracy)
+    terms = n * min(3**n, 2**7 * n)
+    if n <= CUBE_FEATURES or output == "linear":
+        few = output == "relu" and n <= CUBE_FEATURES
+        return Problem(n, m, density, importance, loss, terms, few=few)
+    return Problem(n, m, density, importance, loss, terms, noise=1e-4 * accuracy)
+
+
+def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6, tolerance=TOLERANCE):
+    """The local minimum of the exact loss next to given models W [..., m, n], b [..., n].
+
+    density [...] and importance [n] or [..., n] as for population_loss. tolerance : of the gradient
+    at the end, relative to the loss of a model that outputs 0. Returns (W, b, loss, distance), the
+    last one [...]: how far W^T W and b moved (Frobenius norm), which rotations of the hidden space
+    do not affect.
+    """
+    W, b = (torch.as_tensor(v, dtype=torch.float64) for v in (W, b))
+    cells, (m, n) = W.shape[:-2], W.shape[-2:]
+    importance = check_importance(importance, cells, n).reshape(-1, n)
+    density = check_density(density).expand(cells).reshape(-1)
+    problem = _problem(n, m, density, importance, output, accuracy)
+    problem.tolerance = tolerance
+    start = torch.cat([W.reshape(-1, m * n), b.reshape(-1, n)], 1)
+    end = problem.minimise(start, torch.arange(len(start)))
+    new_W, new_b = (v.reshape(old.shape) for v, old in zip(split(end.x, n, m), (W, b), strict=True))
+    moved = (new_W.transpose(-1, -2) @ new_W - W.transpose(-1, -2) @ W).flatten(-2)
+    distance = torch.cat([moved, new_b - b], -1).norm(dim=-1)
+    return new_W, new_b, (end.value * problem.scale).reshape(cells), distance

@@ -1,0 +1,183 @@
+"""A grid of minimisation problems: the loss of a tied model in every cell, and where to start."""
+
+import numpy as np
+import torch
+
+from common.data import SparseFeatures
+from common.exact import compiled
+from common.exact.bfgs import Minima, minimise_batch, with_gradient
+from common.model import ToyModel, xavier_scale
+from common.parallel import on_all_cores
+from common.training import FAST, train
+
+MEMORY = 2**18  # numbers a model evaluation may hold at a time
+TOGETHER = 16  # compiled minimisations that one thread does at a time
+TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
+FIRST = 80  # evaluations after which the problems still moving are gathered
+ROUNDS = 1500  # evaluations after which a start is given up as not converged
+POLISHED = 1  # starts of a cell that go on to quasi-Newton after Adam (many features)
+START = 0.7  # standard deviation of the entries of W at the start; or all features have
+NORM, LOWEST_BIAS = 1.1, -0.3  # this norm, and biases down to that
+
+
+class Problem:
+    """The exact loss of one cell each, as a function of W and b in one vector."""
+
+    def __init__(self, n, m, density, importance, loss, terms, noise=1e-13, few=False):
+        """Cells [N] of density [N] and importance [N, n].
+
+        loss(W, b, density, importance) -> [M] is differentiable; `terms` is about how many numbers
+        it holds in memory for every model, `noise` how smooth it is, relative to the scale. `few`:
+        it is the loss of few ReLU features, which is minimised in its compiled form.
+        """
+        self.few, self.tolerance = few, TOLERANCE
+        self.n, self.m = n, m
+        self.density, self.importance = density, importance
+        self.loss, self.terms, self.noise = loss, terms, noise
+        self.scale = density / 3 * importance.sum(-1)  # loss of a model that outputs 0
+        self.value_and_gradient = with_gradient(self._relative_loss)
+
+    def minimise(self, x, cell):
+        """Minima from x [N, d] for the problems of `cell` [N]."""
+        if self.few:
+            return self._minimise_compiled(x, cell)
+        found = self._sweep(x, cell, FIRST)
+        late = (~found.converged).nonzero()[:, 0]
+        if len(late):  # the few slow ones of all chunks go on together
+            found.put(late, self._sweep(found.x[late], cell[late], ROUNDS))
+        return found
+
+    def _minimise_compiled(self, x, cell):
+        digits = compiled.pairs(self.n)
+
+        def run(start, which):
+            p, importance = self.density[which], self.importance[which]
+            units = natural_units(importance, p, self.m)
+            p = p[:, None].expand(importance.shape)
+            arrays = (v.contiguous().numpy() for v in (p, importance, units))
+            return compiled.minimise_all(
+                start.contiguous().numpy(), self.m, *arrays, digits, self.tolerance, ROUNDS
+            )
+
+        if len(x) <= TOGETHER:  # not worth a thread
+            found = [run(x, cell)]
+        else:
+            found = list(on_all_cores(run, x.split(TOGETHER), cell.split(TOGETHER)))
+        parts = zip(*found, strict=True)
+        ends, value, gradient = (torch.as_tensor(np.concatenate(part)) for part in parts)
+        return Minima(ends, value, gradient, gradient <= self.tolerance)
+
+    def _sweep(self, x, cell, rounds):
+        """Up to `rounds` evaluations of every problem, a chunk at a time."""
+        chunk = max(1, MEMORY // self.terms)
+        parts = x.split(chunk), cell.split(chunk)
+
+        def run(start, which):
+            def function(y, index):
+                return self.value_and_gradient(y, which[index])
+
+            units = natural_units(self.importance[which], self.density[which], self.m)
+            limits = {"tolerance": self.tolerance, "rounds": rounds, "gain": self.noise}
+            return minimise_batch(function, start, units, **limits)
+
+        found = list(on_all_cores(run, *parts))
+        fields = ("x", "value", "gradient", "converged")
+        return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
+
+    def descend_and_minimise(self, x, cell, seed):
+        """Adam on samples from x [N, d]; then the minima next to the best few of every cell."""
+        model = ToyModel(self.n, self.m, len(x))
+        with torch.no_grad():
+            # Many features need a smaller start than few do: Xavier's.
+            W = split(x, self.n, self.m)[0]
+            model.W.copy_(xavier_scale(self.n, self.m) * W / W.std(dim=(1, 2), keepdim=True))
+        data = SparseFeatures(self.n, self.density[cell], skip_empty=True)
+        train(model, data, self.importance[cell], recipe=FAST, seed=seed)
+        x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
+        value, gradient = self.value_and_gradient(x, cell)
+        found = Minima(x, value, gradient.abs().amax(1), torch.zeros(len(x)).bool())
+
+        restarts = len(x) // len(self.density)
+        lowest = value.reshape(-1, restarts).argsort(1)[:, :POLISHED]
+        some = (lowest + restarts * torch.arange(len(lowest))[:, None]).reshape(-1)
+        end = self.minimise(x[some], cell[some])
+        found.put(some, end)
+        return found
+
+    def _relative_loss(self, x, cell):
+        """Loss [N] of x [N, d] in the cells `cell` [N], relative to its scale."""
+        W, b = split(x, self.n, self.m)
+        return self.loss(W, b, self.density[cell], self.importance[cell]) / self.scale[cell]
+
+
+def split(x, n, m):
+    """W [..., m, n] and b [..., n] of x [..., m n + n]."""
+    return x[..., : m * n].unflatten(-1, (m, n)), x[..., m * n :]
+
+
+def lowest_starts(value, restarts):
+    """Positions [N] of the lowest start of each problem, in value [N * restarts]: all starts of a
+    problem stand one after another."""
+    best = value.reshape(-1, restarts).argmin(1)
+    return best + restarts * torch.arange(len(best))
+
+
+def natural_units(importance, density, m):
+    """[..., d]: what changes the loss by a similar amount for every entry of W and b.
+
+    Curvature grows with the feature's importance [..., n]. A bias is felt by all inputs, also the
+    empty ones, a weight only by a share p, the density [...], of them.
+    """
+    share = importance / importance.sum(-1, keepdim=True)
+    feature = share.clamp(min=1e-4).rsqrt()
+    return torch.cat([*[feature] * m, density[..., None] * feature], -1)
+
+
+def starts(n, m, restarts, seed):
+    """Starting points [restarts, m n + n], in pairs of opposite last feature.
+
+    Every second pair has normal entries of W and b = 0. The others have features of one norm and
+    negative biases: minima with many features in superposition are narrow when features are rare,
+    and from b = 0 hardly any start gets there (n = 5, m = 2, p = 0.03, I_i = 0.63^i: 0 of 512; from
+    the others 4 in 100).
+    """
+    generator = torch.Generator().manual_seed(seed)
+    half = (restarts + 1) // 2
+    W = torch.randn(half, m, n, generator=generator, dtype=torch.float64)
+    b = LOWEST_BIAS * torch.rand(half, n, generator=generator, dtype=torch.float64)
+    normal = torch.arange(half)[:, None] % 2 == 0
+    W = torch.where(normal[:, None], START * W, NORM * W / W.norm(dim=1, keepdim=True))
+    mirrored = W.clone()
+    mirrored[..., -1] *= -1
+    b = torch.where(normal, 0, b)[:, None].expand(-1, 2, -1)
+    x = torch.cat([torch.stack([W, mirrored], 1).flatten(2), b], 2)
+    return x.flatten(0, 1)[:restarts]
+
+
+def rearranged(x, n, m):
+    """Models x [N, d] with any two features exchanged, or one turned round: [K, N, d].
+
+    Which feature stands where, and on which side, is what minima of nearly the same loss differ in
+    most often.
+    """
+    W, b = split(x, n, m)
+    changed = []
+    for i, j in torch.combinations(torch.arange(n)).tolist():
+        order = torch.arange(n)
+        order[[i, j]] = torch.tensor([j, i])
+        changed.append((W[..., order], b[..., order]))
+    for i in range(n):
+        sign = torch.ones(n, dtype=x.dtype)
+        sign[i] = -1
+        changed.append((sign * W, b))
+    return torch.stack([torch.cat([W.flatten(-2), b], -1) for W, b in changed])
+
+
+def neighbours(cells):
+    """For each direction along each axis of the grid, the index of every cell's neighbour."""
+    index = torch.arange(cells.numel()).reshape(cells)
+    for axis, size in enumerate(cells):
+        if size > 1:
+            position = torch.arange(size)
+            for shifted in ((position - 1).clamp(min=0), (position + 1).clamp(max=size - 1)):
+                yield index.index_select(axis, shifted).reshape(-1)

@@ -1,0 +1,227 @@
+"""The exact loss of two features in one dimension as a landscape; where its linear minimum ends.
+
+W = (a, c) with importances 1 and r >= 1, so the first feature is the one left out at high density:
+the linear minimum is W = (0, 1) with b = (p/2, 0). For r < 1 the features swap their parts, so
+what is a function of r alone is the same at 1/r.
+"""
+
+import torch
+
+from common.data import feature_variance
+from common.exact import population_loss
+from common.exact.bfgs import minimise_batch, with_gradient
+from common.parallel import one_thread
+from common.phases.diagram import importances
+
+TOLERANCE = 1e-6  # gradient at a minimum, relative to the loss of a model that outputs 0
+ROUNDS = 100  # evaluations of a minimisation
+HALVINGS = 25  # of a bisection
+FINE_HALVINGS = 60  # where each costs nothing
+FIRST_WEIGHTS = (0.1, 0.2, 0.35, 0.55, 0.75, 1.0)  # from which `exact_boundary` looks for a pair
+PAYS = 1e-11  # a loss this share below the linear one is lower: ten times its rounding
+
+
+def interference_cost(density):
+    """Least cost Q [...] of a weak first weight: the second output's loss grows by r Q a^2.
+
+    For W = (-a, c) with small a the second output gets the error -a x_1 when x_2 is active and
+    relu(b_2 - a x_1) when it is not. With b_2 = a beta and the best c = 1 - 3/4 (beta - p/2) a
+
+        Q(p) = min over beta of  p (s2 + (beta - p/2)^2 / 4) + S^2 beta^2 + S p beta^3 / 3,
+
+    with s2 = p/3 - p^2/4 and S = 1 - p.
+    """
+    p = torch.as_tensor(density, dtype=torch.float64)
+    S, beta = 1 - p, _best_bias(p)
+    return (
+        p * (feature_variance(p) + (beta - p / 2) ** 2 / 4) + S**2 * beta**2 + S * p * beta**3 / 3
+    )
+
+
+def _best_bias(p):
+    """beta [...] of the least cost: its derivative is quadratic in beta."""
+    S = 1 - p
+    quadratic, linear, constant = S * p, p / 2 + 2 * S**2, -(p**2) / 4
+    root = (linear**2 - 4 * quadratic * constant).sqrt()
+    return -2 * constant / (linear + root)
+
+
+def linear_is_stable_from(density):
+    """Relative importance [...] above which W = (0, 1) is a local minimum: s2 / Q.
+
+    The first output gains s2 a^2 from a weak first weight, the second one loses r Q a^2.
+    """
+    p = torch.as_tensor(density, dtype=torch.float64)
+    return feature_variance(p) / interference_cost(p)
+
+
+def linear_is_stable_above(relative_importance):
+    """Density [...] above which the linear minimum is stable, for every r > 0; by bisection."""
+    r = from_one(relative_importance)
+    low, high = torch.zeros_like(r), torch.ones_like(r)
+    for _ in range(FINE_HALVINGS):
+        middle = (low + high) / 2
+        stable = linear_is_stable_from(middle) <= r
+        low, high = torch.where(stable, low, middle), torch.where(stable, middle, high)
+    return high
+
+
+def from_one(relative_importance):
+    """r or, below 1, 1/r [...]: the less important feature is the first one."""
+    r = torch.as_tensor(relative_importance, dtype=torch.float64)
+    if not ((r > 0) & r.isfinite()).all():
+        raise ValueError("relative importances must be positive and finite")
+    return torch.maximum(r, 1 / r)
+
+
+def landscape(weights, density, relative_importance):
+    """Loss [K, N] at W = (-a, c) for every a of `weights` [K], with c and b at their best.
+
+    density [N], relative_importance [N] or a number.
+    """
+    weights, density = (torch.as_tensor(v, dtype=torch.float64) for v in (weights, density))
+    r = torch.as_tensor(relative_importance, dtype=torch.float64).expand(density.shape)
+    a, p = (v.reshape(-1) for v in torch.meshgrid(weights, density, indexing="ij"))
+
+    def models(x, index=slice(None)):
+        return torch.stack([-a[index], x[:, 0]], 1)[:, None], x[:, 1:]
+
+    return least(_start(a, p)[:, 1:], models, p, r.repeat(len(weights)))[1].reshape(
+        len(weights), -1
+    )
+
+
+def _start(a, p):
+    """(-a, c, b_1, b_2) [N, 4] from which minimisations at a first weight -a [N] begin."""
+    return torch.stack([-a, torch.ones_like(p), (0.5 - 0.4 * a.clamp(max=1)) * p, 0.2 * a * p], 1)
+
+
+@one_thread()  # small problems
+def exact_boundary(relative_importance):
+    """Density [...] below which superposition pays, for every r > 0.
+
+    There the optimum over all weights and biases falls below the best linear model. Where its
+    weight grows from 0, between the tricritical points, this is where the linear minimum loses
+    its stability, a closed form; elsewhere a minimum with a pair is better at once, and where that
+    begins is found by bisection, to a relative 1e-6. 1 where superposition pays at every density.
+    """
+    r = from_one(relative_importance)
+    flat = r.reshape(-1)
+    low, high = linear_is_stable_above(flat), torch.ones_like(flat)
+    for _ in range(HALVINGS):
+        middle = (low * high).sqrt()
+        pays = _best_pair(middle, flat) < (1 - PAYS) * feature_variance(middle)
+        low, high = torch.where(pays, middle, low), torch.where(pays, high, middle)
+    return torch.where(high == 1, high, low).reshape(r.shape)
+
+
+def _best_pair(density, r):
+    """Least loss [N] of the minima that a search with all weights and biases free finds."""
+    first = torch.tensor(FIRST_WEIGHTS, dtype=torch.float64)
+    a, p = (v.reshape(-1) for v in torch.meshgrid(first, density, indexing="ij"))
+
+    def models(x, index=slice(None)):
+        return x[:, None, :2], x[:, 2:]
+
+    loss = least(_start(a, p), models, p, r.repeat(len(first)))[1]
+    return loss.reshape(len(first), -1).min(0).values
+
+
+@one_thread()
+def corner():
+    """Relative importance r below which superposition pays at density 1 too; so it does from 1/r.
+
+    By bisection, to 1e-6.
+    """
+    low, high, dense = (
+        torch.ones(1).double(),
+        torch.full((1,), 1.1).double(),
+        torch.ones(1).double(),
+    )
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        pays = _best_pair(dense, middle) < (1 - PAYS) * feature_variance(dense)
+        low, high = torch.where(pays, middle, low), torch.where(pays, high, middle)
+    return low.item()
+
+
+@one_thread()
+def boundary(weights, relative_importance):
+    """As `exact_boundary`, for a first weight from `weights` [K] only: (density [N], weight [N]).
+
+    The weight is the best one just below, of the less important feature; a tie at the smallest of
+    `weights` is a continuous transition. Raises ValueError for a weight that is not positive: at 0
+    the loss is the linear one.
+    """
+    weights = torch.as_tensor(weights, dtype=torch.float64)
+    if not (weights > 0).all():
+        raise ValueError("the weights of a pair must be positive")
+    r = from_one(relative_importance)
+    low, high, first = torch.zeros_like(r), torch.ones_like(r), torch.zeros_like(r)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        best, index = landscape(weights, middle, r).min(0)
+        pays = best < feature_variance(middle)
+        first = torch.where(pays, weights[index], first)
+        low, high = torch.where(pays, middle, low), torch.where(pays, high, middle)
+    return low, first
+
+
+def cubic_coefficient(density):
+    """k [...] in  L - L_linear = k s2 a^3 + ...  where the linear minimum loses its stability.
+
+    Below 0 the transition there is first-order, above 0 continuous. With c = 1 + g a, the first
+    output adds 2 g s2. Of the second one the error where x_2 is active is
+    a (beta - x_1 + 2 g x_2) + a^2 (g^2 x_2 - g x_1), cut off where the ReLU is 0 (the term with
+    (1 - beta)^4), and where it is not active it is a relu(beta - c x_1).
+    """
+    p = torch.as_tensor(density, dtype=torch.float64)
+    beta = _best_bias(p)
+    g = -0.75 * (beta - p / 2)
+    active = 2 * g * feature_variance(p) + p * g**2 / 3 - p * (1 - beta) ** 4 / 6
+    return 2 * g + p * (active - (1 - p) * g * beta**3 / 3) / interference_cost(p)
+
+
+def tricritical(low, high):
+    """(relative importance, density) between the densities `low` and `high` where k changes sign.
+
+    Returns None where it does not.
+    """
+    ends = torch.tensor([low, high], dtype=torch.float64)
+    sign = cubic_coefficient(ends).sign()
+    if sign[0] == sign[1]:
+        return None
+    for _ in range(FINE_HALVINGS):
+        middle = ends.mean()
+        same = cubic_coefficient(middle).sign() == sign[0]
+        ends = torch.stack([middle, ends[1]] if same else [ends[0], middle])
+    return linear_is_stable_from(middle).item(), middle.item()
+
+
+def basin(first, second, density, relative_importance):
+    """Loss [len(second), len(first)] at W = (first, second), with b at its best."""
+    w_2, w_1 = (v.reshape(-1) for v in torch.meshgrid(second, first, indexing="ij"))
+    fixed, p = torch.stack([w_1, w_2], 1)[:, None], torch.full_like(w_1, density)
+
+    def models(x, index=slice(None)):
+        return fixed[index], x
+
+    start = 0.3 * p[:, None].repeat(1, 2)
+    r = torch.full_like(p, relative_importance)
+    return least(start, models, p, r)[1].reshape(len(second), -1)
+
+
+def least(x, models, density, relative_importance):
+    """Local minimum over the free variables x [N, d]: (x, loss [N]). models(x, index) -> W, b."""
+    importance = importances(relative_importance, 2)
+    scale = density / 3 * importance.sum(-1)
+
+    @with_gradient
+    def function(x, index):
+        loss = population_loss(*models(x, index), density[index], importance[index])
+        return loss / scale[index]
+
+    units = torch.ones_like(x)
+    units[:, -2:] = density[:, None]
+    found = minimise_batch(function, x, units, tolerance=TOLERANCE, rounds=ROUNDS)
+    return found.x, found.value * scale

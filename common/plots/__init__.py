@@ -1,0 +1,1 @@
+"""Figures that notebooks of several topics share, and the style of all."""

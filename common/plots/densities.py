@@ -1,0 +1,101 @@
+"""Figures of a row of models from dense to sparse: matrices over norms, and counts over density."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import to_rgba
+from matplotlib.ticker import MaxNLocator
+
+from common import geometry
+from common.plots.matrices import gram_with_bias, signed_colorbar
+from common.plots.style import (
+    MANY,
+    SUPERPOSITION,
+    UNSHOWN,
+    array,
+    cell_edges,
+    norm_bars,
+    range_band,
+    superposition_colorbar,
+)
+
+# Dimensionality of features in regular arrangements (paper, "The Geometry of Superposition").
+SIMPLE_SHARES = {1: "alone", 2 / 3: "triangle", 1 / 2: "pair", 2 / 5: "pentagon"}
+
+
+def grams_and_norms(W, b, titles, size=1.2):
+    """The paper's two-row figure: W^T W with b above, norms coloured by superposition below.
+
+    W [models, m, n], b [models, n], one column a model.
+    """
+    columns, n = len(titles), array(b).shape[1]
+    fig, axes = plt.subplots(2, columns, figsize=(size * columns, 2.5 * size), squeeze=False)
+    fig.get_layout_engine().set(w_pad=0.03, wspace=0.02)
+    G, norms = geometry.gram(W), geometry.feature_norms(W)
+    step = 5 if n <= MANY else 20
+    for k, title in enumerate(titles):
+        gram_with_bias(G[k], b[k], axes[0, k], title, numbers=False)
+        norm_bars(norms[k], geometry.superposition(W[k]), axes[1, k])
+        shown = [1, *range(step, n + 1, step)] if k == 0 else []
+        axes[1, k].set(xlim=(0, 1.35), xticks=[0, 1], yticks=shown, ylim=(n + 0.5, 0.5), xlabel="")
+    axes[0, 0].set(xlabel="input", ylabel="output")
+    axes[1, 0].set(xlabel="norm", ylabel="feature")
+    signed_colorbar(fig, axes[0], "$W^T W$ and $b$", extend="both")
+    superposition_colorbar(fig, axes[1])
+    return fig
+
+
+def feature_map(density, norms, superposition, ax):
+    """Every feature over density: its superposition as colour, grey where not represented.
+
+    density [D] from dense to sparse (drawn in that order, log scale); norms, superposition [D, n].
+    """
+    norms, superposition = array(norms).T, array(superposition).T
+    colors = plt.get_cmap(SUPERPOSITION)(0.85 * np.clip(superposition, 0, 1))
+    colors[norms < geometry.REPRESENTED_NORM] = to_rgba(UNSHOWN)
+    edges = cell_edges(density, log=True)
+    rows = np.arange(len(norms) + 1) + 0.5
+    ax.pcolormesh(edges, rows, colors, rasterized=True)
+    ax.set(xscale="log", xlim=edges[[0, -1]], ylim=rows[[-1, 0]], ylabel="feature")
+    ax.set_yticks([1, *range(5, len(norms) + 1, 5)])
+    return ax.figure
+
+
+def count_curve(density, counts, ax, color, label, best=None):
+    """Counts over restarts against density: mean as a line, least to most as a band.
+
+    counts [D, restarts]; best [D]: the count of the model with the lowest loss, as dots.
+    """
+    range_band(density, array(counts), ax, color, label, middle=np.mean)
+    if best is not None:
+        ax.plot(density, array(best), "o", color=color, ms=3.5)
+    ax.set(xscale="log")
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+    return ax.figure
+
+
+def published_counts(density, counts, ax, marker, label, bounds=()):
+    """Published counts [D] as hollow markers; an arrow up from those at `bounds`: at least so many.
+
+    bounds : positions of lower bounds among the counts.
+    """
+    ax.plot(density, array(counts), marker, mfc="none", color="0.3", ms=5, label=label)
+    for k in bounds:
+        ax.annotate(
+            "", (density[k], 1.18 * counts[k]), (density[k], counts[k]),
+            arrowprops={"arrowstyle": "->", "color": "0.3", "shrinkA": 3, "lw": 0.9},
+        )  # fmt: skip
+    return ax.figure
+
+
+def shares_of_dimensions(density, shares, ax):
+    """Dimensionality of every feature as a dot over density: shares [D, n], NaN left out."""
+    for share, name in SIMPLE_SHARES.items():
+        ax.axhline(share, color="0.8", lw=0.8, zorder=0)
+        text = ax.text(1.02, share, name, transform=ax.get_yaxis_transform(), size=9, color="0.35",
+                       va="center")  # fmt: skip
+        text.set_in_layout(False)  # a colour bar of another panel leaves room for it
+    shares = array(shares)
+    ax.plot(np.repeat(array(density), shares.shape[1]), shares.ravel(), "o", ms=2.6, alpha=0.5,
+            color="0.2", mew=0)  # fmt: skip
+    ax.set(xscale="log", ylim=(0, 1.08), ylabel="dimensionality")
+    return ax.figure

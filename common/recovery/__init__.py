@@ -1,0 +1,1 @@
+"""Reading the features back out of the hidden space."""

@@ -1,0 +1,1 @@
+"""How often single runs satisfy a claim, and what that takes."""

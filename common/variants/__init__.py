@@ -1,0 +1,1 @@
+"""Other models and other data: polygons, hidden ReLUs, deeper models, words."""

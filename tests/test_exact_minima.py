@@ -1,0 +1,176 @@
+"""Minima of the exact loss: against closed forms, against scipy, against many more starts."""
+
+import pytest
+import scipy.optimize
+import torch
+
+from common.data import importance_decay
+from common.exact import minimise, polish, population_loss, problem
+from common.exact.bfgs import minimise_batch
+from common.theory import candidate_losses, linear_optimum
+
+
+def grid(n, m, cells, seed):
+    """Random cells of the phase window: density [cells], importance [cells, n]."""
+    generator = torch.Generator().manual_seed(seed)
+    u = torch.rand(2, cells, generator=generator, dtype=torch.float64)
+    importance = torch.ones(cells, n, dtype=torch.float64)
+    importance[:, -1] = 10 ** (2 * u[1] - 1)
+    return 10 ** (-2 * u[0]), importance
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 1), (5, 2), (8, 3), (20, 5)])
+def test_a_linear_output_reaches_the_linear_optimum(n, m):
+    density = torch.tensor([1.0, 0.3, 0.01], dtype=torch.float64)
+    importance = importance_decay(n, 0.8)
+    best = minimise(n, m, density, importance, restarts=4, output="linear")
+    assert best.converged.all()
+    assert torch.allclose(best.loss, linear_optimum(density, importance, m), rtol=1e-8)
+
+
+@pytest.mark.parametrize("m", [1, 2])
+def test_never_above_the_papers_candidates(m):
+    density, importance = grid(m + 1, m, 100, seed=1)
+    best = minimise(m + 1, m, density, importance, restarts=16)
+    candidates = torch.stack(list(candidate_losses(density, importance[:, -1], m).values()))
+    assert (best.loss <= candidates.min(0).values * (1 + 1e-9)).all()
+
+
+@pytest.mark.parametrize(("n", "m", "cells", "restarts"), [(2, 1, 300, 16), (3, 2, 100, 32)])
+def test_three_hundred_more_starts_find_nothing_lower(n, m, cells, restarts):
+    """At random cells of the maps: no further start ends more than 0.1 % lower."""
+    density, importance = grid(n, m, cells, seed=2)
+    best = minimise(n, m, density, importance, restarts=restarts)
+    more = minimise(n, m, density, importance, restarts=300, seed=1)
+    assert best.converged.all()
+    lower = more.restart_losses.min(1).values < best.loss * 0.999
+    assert lower.sum() == 0
+
+
+def test_scipy_agrees():
+    """scipy's BFGS from random starts, one cell: the same least loss, to 1e-8."""
+    importance = torch.tensor([1.0, 0.6], dtype=torch.float64)
+    best = minimise(2, 1, 0.3, importance, restarts=16)
+
+    def loss(v):
+        x = torch.tensor(v, requires_grad=True)
+        value = population_loss(x[:2].reshape(1, 2), x[2:], 0.3, importance)
+        value.backward()
+        return value.item(), x.grad.numpy()
+
+    starts = torch.randn(20, 4, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    ends = [scipy.optimize.minimize(loss, v.numpy(), jac=True, tol=1e-10).fun for v in starts]
+    assert best.loss.item() == pytest.approx(min(ends), rel=1e-8)
+
+
+def test_the_result_is_a_stationary_point_with_the_loss_it_states():
+    density, importance = grid(3, 2, 20, seed=4)
+    best = minimise(3, 2, density, importance, restarts=8)
+    W, b = best.W.clone().requires_grad_(), best.b.clone().requires_grad_()
+    loss = population_loss(W, b, density, importance)
+    assert torch.allclose(loss, best.loss, rtol=1e-12)
+    scale = density / 3 * importance.sum(-1)
+    for gradient in torch.autograd.grad((loss / scale).sum(), (W, b)):
+        assert gradient.abs().max() < 1e-7
+    assert best.restart_losses.shape == (20, 8)
+    assert (best.restart_losses.min(1).values >= best.loss - 1e-12).all()
+
+
+def test_a_grid_has_the_shape_of_its_arguments():
+    density = torch.tensor([[1.0], [0.1], [0.01]], dtype=torch.float64)
+    importance = torch.ones(1, 4, 2, dtype=torch.float64)
+    importance[..., -1] = torch.tensor([0.1, 0.5, 2.0, 10.0])
+    best = minimise(2, 1, density, importance, restarts=6)
+    assert best.W.shape == (3, 4, 1, 2) and best.b.shape == (3, 4, 2)
+    assert best.loss.shape == best.converged.shape == (3, 4)
+    alone = minimise(2, 1, 0.1, importance[0, 1], restarts=6)
+    assert best.loss[1, 1].item() == pytest.approx(alone.loss.item(), rel=1e-9)
+
+
+def test_many_features_by_the_series():
+    """n = 12: converged, and lower than the linear optimum where the ReLU helps."""
+    importance = importance_decay(12, 0.8)
+    best = minimise(12, 3, 0.1, importance, restarts=4)
+    assert best.converged.all()
+    assert best.loss < linear_optimum(0.1, importance, 3)
+
+
+def test_cells_that_did_not_converge_are_named(monkeypatch):
+    monkeypatch.setattr(problem, "ROUNDS", 2)
+    best = minimise(2, 1, [0.5, 0.1], restarts=2)
+    assert not best.converged.any() and (best.gradient > problem.TOLERANCE).all()
+
+
+def test_polish_finds_the_minimum_next_to_a_model():
+    importance = importance_decay(5, 0.9)
+    best = minimise(5, 2, [0.2, 0.1], importance, restarts=16)
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.01 * torch.randn(best.W.shape, generator=generator, dtype=torch.float64)
+    W, b, loss, distance = polish(best.W + noise, best.b, [0.2, 0.1], importance)
+    assert torch.allclose(loss, best.loss, rtol=1e-9)
+    assert torch.allclose(W.transpose(1, 2) @ W, best.W.transpose(1, 2) @ best.W, atol=1e-4)
+    assert ((distance > 1e-3) & (distance < 0.3)).all()
+    assert (polish(W, b, [0.2, 0.1], importance)[3] < 1e-4).all()
+
+
+def test_batches_of_rosenbrock_and_quadratics():
+    """The optimiser alone: known minima, every problem at its own pace."""
+    centre = torch.linspace(-1, 1, 50, dtype=torch.float64)[:, None].expand(50, 2)
+
+    def function(x, index):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            shifted = x - centre[index]
+            a, b = shifted[:, 0], shifted[:, 1]
+            rosenbrock = (1 - a) ** 2 + 10 * (b - a**2) ** 2
+            quadratic = a**2 + 100 * b**2
+            value = torch.where(index % 2 == 0, rosenbrock, quadratic)
+            (gradient,) = torch.autograd.grad(value.sum(), x)
+        return value.detach(), gradient
+
+    start = torch.zeros(50, 2).double()
+    found = minimise_batch(function, start, torch.ones(50, 2).double(), tolerance=1e-8, rounds=500)
+    minimum = torch.where(torch.arange(50)[:, None] % 2 == 0, 1.0, 0.0)
+    assert found.converged.all()
+    assert torch.allclose(found.x - centre, minimum.double(), atol=1e-6)
+
+
+def test_a_problem_that_gains_nothing_is_given_up():
+    """Problem 0 has a kink at its minimum, where no gradient gets small; 1 is smooth."""
+    calls = torch.zeros(2)
+
+    def function(x, index):
+        calls[index] += 1
+        value = torch.where(index == 0, x[:, 0].abs(), x[:, 0] ** 2)
+        return value, torch.where(index == 0, x[:, 0].sign(), 2 * x[:, 0])[:, None]
+
+    start = torch.full((2, 1), 0.7).double()
+    limits = {"tolerance": 1e-8, "rounds": 10_000, "gain": 1e-9}
+    found = minimise_batch(function, start, torch.ones(2, 1).double(), **limits)
+    assert found.converged.tolist() == [False, True]
+    assert found.value[0] < 1e-6
+    assert calls[0] < 400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"density": 0}, r"density must lie in \(0, 1\], got 0"),
+        ({"density": [0.1, float("nan")]}, r"density must lie in \(0, 1\], got nan"),
+        ({"importance": [1.0, 1, 1]}, r"importance must have shape \[2\], got \[3\]"),
+        ({"importance": [0.0, 0.0]}, "positive for at least one feature of every cell"),
+        (
+            {"density": [0.1, 0.2, 0.3], "importance": torch.ones(4, 2)},
+            r"do not fit: density \[3\], importance \[4\]",
+        ),
+        ({"restarts": 4.0}, "restarts must be a whole number of at least 1, got 4.0"),
+        ({"restarts": None}, "restarts must be a whole number of at least 1, got None"),
+        ({"restarts": 0}, "restarts must be a whole number of at least 1, got 0"),
+        ({"output": "tanh"}, "output must be one of"),
+        ({"n_hidden": 0}, "n_hidden must be a whole number of at least 1, got 0"),
+    ],
+)
+def test_bad_input_is_named(arguments, message):
+    arguments = {"n_features": 2, "n_hidden": 1, "density": 0.1} | arguments
+    with pytest.raises(ValueError, match=message):
+        minimise(**arguments)

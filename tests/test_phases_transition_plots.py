@@ -1,0 +1,43 @@
+"""What the pictures of the transition show, read back from the axes."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from common.phases import transition_plots
+
+pytestmark = pytest.mark.usefixtures("drawing")
+
+
+def test_lines_are_mirrored_at_equal_importance():
+    r = torch.tensor([1.0, 2.0, 5.0])
+    lines = {"pair": 0.7 / r, "begins": 0.9 / r, "theory": 0.5 / r}
+    points = {"tricritical": [(1.7, 0.5), (1.1, 0.8)], "three": 0.7}
+    _, ax = plt.subplots()
+    transition_plots.transition_lines(r, lines, (0.6 / r, 0.8 / r), points, ax)
+    drawn = {}
+    for line in ax.lines:
+        drawn.setdefault(line.get_label(), []).append(line.get_xydata())
+    for label, name in (("pair takes over (jump)", "pair"), ("theory", "theory")):
+        right, left = drawn[label]
+        assert right[:, 0] == pytest.approx(r.numpy())
+        assert left[:, 0] == pytest.approx(1 / r.numpy())
+        for side in (right, left):
+            assert side[:, 1] == pytest.approx(lines[name].numpy())
+    marks = np.concatenate(drawn["tricritical point"])
+    assert marks == pytest.approx(
+        np.array([[1.7, 0.5], [1 / 1.7, 0.5], [1.1, 0.8], [1 / 1.1, 0.8]])
+    )
+
+
+def test_a_cut_shows_the_slope_of_the_loss():
+    x = torch.logspace(0, -1, 50)  # descending, as densities are
+    norms = torch.stack([x, 1 - x], 1)
+    _, axes = plt.subplots(3)
+    transition_plots.cut_column(x, 3 * x + 1, norms, x**2, axes, "density", "a cut")
+    assert [line.get_label() for line in axes[0].lines] == ["first", "extra"]
+    assert axes[0].lines[1].get_ydata() == pytest.approx(1 - x.numpy())
+    assert axes[1].lines[0].get_ydata() == pytest.approx(x.numpy() ** 2)
+    assert axes[2].lines[0].get_ydata() == pytest.approx(3, rel=1e-3)
+    assert axes[2].get_xlim() == pytest.approx((0.1, 1))

@@ -1,0 +1,66 @@
+"""The figures of a row of models, read back from what was drawn."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+from common import geometry
+from common.plots import densities as density_plots
+from common.plots import style
+
+pytestmark = pytest.mark.usefixtures("drawing")
+
+
+@pytest.mark.parametrize("n", [4, 24])
+def test_two_rows_and_one_column_a_model(n):
+    W = torch.eye(2, n).expand(3, 2, n).clone()
+    W[1, 0, 2] = -1.0  # an antipodal pair
+    fig = density_plots.grams_and_norms(W, torch.zeros(3, n), ["a", "b", "c"])
+    panels = [ax for ax in fig.axes if ax.get_title() or ax.patches]
+    assert [ax.get_title() for ax in fig.axes[:3]] == ["a", "b", "c"]
+    bars = fig.axes[4].patches[:n]
+    assert len(panels) >= 6
+    assert [bar.get_width() for bar in bars[:4]] == [1, 1, 1, 0]
+    dark, bright = bars[1].get_facecolor(), bars[2].get_facecolor()
+    assert sum(dark[:3]) < sum(bright[:3])  # orthogonal against in superposition
+    assert fig.axes[4].get_ylim()[0] > fig.axes[4].get_ylim()[1]  # the first feature at the top
+
+
+def test_the_feature_map_is_grey_where_nothing_is_represented():
+    norms = torch.tensor([[1.0, 0.2], [1.0, 1.0]])
+    ax = plt.figure().subplots()
+    density_plots.feature_map(torch.tensor([1.0, 0.1]), norms, torch.zeros(2, 2), ax)
+    colors = np.asarray(ax.collections[0].get_array())  # [feature, density, rgba]
+    grey = [float(style.UNSHOWN)] * 3
+    assert np.allclose(colors[1, 0, :3], grey)
+    assert not np.allclose(colors[1, 1, :3], grey)
+    left, right = ax.get_xlim()
+    assert left > 1 > 0.1 > right  # dense on the left, cells whole
+    assert ax.get_ylim() == (2.5, 0.5)
+
+
+def test_a_count_curve_spans_its_restarts():
+    ax = plt.figure().subplots()
+    counts = torch.tensor([[5, 5, 5], [6, 7, 8]])
+    density_plots.count_curve([1, 0.1], counts, ax, "C0", "represented", best=[5, 7])
+    line, dots = ax.lines
+    assert line.get_ydata().tolist() == [5, 7]
+    assert dots.get_ydata().tolist() == [5, 7]
+    band = ax.collections[0].get_paths()[0].vertices
+    assert band[:, 1].min() == 5
+    assert band[:, 1].max() == 8
+
+
+def test_lower_bounds_have_an_arrow():
+    ax = plt.figure().subplots()
+    density_plots.published_counts([1, 0.1], [5, 10], ax, "o", "published", bounds=[1])
+    (arrow,) = ax.texts
+    assert arrow.xy[0] == 0.1 and arrow.xy[1] > 10
+    assert ax.lines[0].get_ydata().tolist() == [5, 10]
+
+
+def test_positive_interference_counts_each_pair_once():
+    W = torch.tensor([[1.0, 0.6, -1.0], [0.0, 0.8, 0.0]])
+    assert geometry.positive_interference(W).item() == pytest.approx(0.6)  # -1 and -0.6 are free
+    assert geometry.positive_interference(torch.eye(3)).item() == 0

@@ -1,0 +1,81 @@
+"""The deeper model: shapes, a solution known in closed form, packing, training."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from common.data import SparseFeatures
+from common.training import Recipe, estimate_loss
+from common.variants.deep import DeepModel, train_deep
+
+SHORT = Recipe(
+    steps=300, batch=64, learning_rate=5e-3, weight_decay=0.0, cosine=True, skip_empty=True
+)
+
+
+def test_the_identity_is_within_reach():
+    """With W = V = U = 1 and no biases the model copies every non-negative input."""
+    model = DeepModel(3, 3, 3)
+    with torch.no_grad():
+        for weight in (model.W, model.V, model.U):
+            weight.copy_(torch.eye(3)[None])
+    x = SparseFeatures(3, 0.5).sample(100)
+    assert torch.equal(model(x), x)
+    loss, error = estimate_loss(model, SparseFeatures(3, 0.5), samples=2**8, shared=True)
+    assert loss.item() == error.item() == 0
+
+
+def test_packing_invariance():
+    """The first instance starts the same however many are stacked behind it."""
+    models = [
+        DeepModel(4, 2, 6, instances, generator=torch.Generator().manual_seed(1))
+        for instances in (1, 3)
+    ]
+    for one, several in zip(models[0].parameters(), models[1].parameters(), strict=True):
+        assert torch.equal(one[0], several[0])
+
+
+def test_training_reduces_the_loss_and_repeats():
+    def trained(skip_empty):
+        model = DeepModel(4, 2, 16, 2, generator=torch.Generator().manual_seed(1))
+        data = SparseFeatures(4, 0.1, skip_empty=skip_empty)
+        before = estimate_loss(model, data, samples=2**14, shared=True)[0]
+        train_deep(model, data, recipe=SHORT, seed=3)
+        return before, estimate_loss(model, data, samples=2**14, shared=True)[0]
+
+    before, after = trained(True)
+    assert (after < 0.7 * before).all()
+    assert torch.equal(after, trained(True)[1])
+
+
+def test_empty_inputs_are_added_exactly():
+    """The losses of the first step, of inputs that are not empty, are those of all inputs."""
+    density, importance, batch = [0.02, 0.3], torch.tensor([1.0, 0.7, 0.5, 0.3]), 2**16
+    model = DeepModel(4, 2, 6, 2, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        model.c += 0.2
+        model.b += 0.3  # an empty input costs something
+    data = SparseFeatures(4, density)
+    expected, error = estimate_loss(model, data, importance, samples=batch, seed=5)
+    data = SparseFeatures(4, density, skip_empty=True)
+    recipe = replace(SHORT, steps=1, batch=batch)
+    losses = train_deep(model, data, importance, recipe=recipe, seed=3)
+    # Skipping empty inputs makes the standard error no larger, so the combined one is at most
+    # sqrt(2) times `error`. Within 5 of those: false alarm about 1e-6 over all seeds.
+    assert ((losses - expected).abs() < 5 * 2**0.5 * error).all()
+    # Leaving out the empty inputs would change the loss by far more.
+    empty = (importance * model(torch.zeros(1, 1, 4))[:, 0] ** 2).sum(1)
+    assert ((1 - data.sampled_share) * empty > 20 * error).all()
+
+
+def test_importance_zero_leaves_a_feature_alone():
+    model = DeepModel(3, 2, 8, generator=torch.Generator().manual_seed(1))
+    start = model.U.detach().clone()
+    train_deep(model, SparseFeatures(3, 0.5), [1.0, 1.0, 0.0], recipe=SHORT)
+    assert torch.equal(model.U[:, 2], start[:, 2]) and not torch.equal(model.U[:, 0], start[:, 0])
+
+
+def test_bad_sizes_are_named():
+    with pytest.raises(ValueError, match="width must be a whole number of at least 1, got 0"):
+        DeepModel(3, 2, 0)
