@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.polynomial.legendre import leggauss
+from oracles import rational_loss
 from scipy.optimize import brentq, minimize
 
 from common.data import importance_decay
@@ -143,3 +144,27 @@ def test_the_third_feature_leaves_the_line_of_the_second(five):
     assert 0.7307 < density - error < density + error < 0.7308
     off, on = (model.follow(jumps[0].above, p) for p in (0.7306, 0.7309))
     assert sine(off.W) > 0.005 and sine(on.W) < 1e-4
+
+
+def test_the_triangle_ends_where_rational_arithmetic_and_quadrature_say():
+    """Three equal features in two dimensions: at 0.52184 the best triangle (norm and bias free; its
+    loss in rational arithmetic) costs as much as the best pair beside a third feature, which costs
+    nothing (the pair's loss by quadrature)."""
+    (jump,), _ = Model(3, 2, restarts=16).transitions([0.9, 0.7, 0.45])
+    assert jump.density == pytest.approx(0.52184, abs=5e-6)
+    turn = 2 * math.pi * torch.arange(3, dtype=torch.float64) / 3
+    corners = torch.stack([turn.cos(), turn.sin()])
+
+    def triangle(x):
+        return rational_loss(x[0] * corners, torch.full((3,), x[1]), jump.density, [1, 1, 1])
+
+    def pair(x):
+        return pair_loss([x[0], x[0], x[1], x[1]], jump.density, 1.0)
+
+    options = {"xatol": 1e-6, "fatol": 1e-10}
+    losses = [
+        minimize(function, start, method="Nelder-Mead", options=options).fun
+        for function, start in ((triangle, [0.95, 0.25]), (pair, [0.9, 0.2]))
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert losses[0] == pytest.approx(jump.above.loss, rel=1e-7)
