@@ -178,3 +178,19 @@ def test_runs_in_another_minimum_are_not_unfinished():
     assert found.tolist() == [True, True, False, True]
     nothing = torch.zeros_like(which)
     assert not len(diagram.unfinished(runs, nothing, density, ratio, optimum.loss, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("r", "density", "jointly"),
+    [(0.560, 0.5125, False), (0.568, 0.514, True), (1.444, 0.661, True), (1.450, 0.661, False)],
+)
+def test_the_lens_ends_where_an_independent_recomputation_found(r, density, jointly):
+    """Three features share the plane for r from 0.564 to 1.447 (branches followed with other code).
+    Elsewhere the optimum is that of two features in one dimension beside a third."""
+    p = torch.tensor([density + 2e-4 * k for k in range(-3, 4)], dtype=torch.float64)
+    ratio = torch.tensor([r], dtype=torch.float64)
+    three = diagram.exact_map(3, 2, p, ratio, restarts=24).loss
+    two = diagram.exact_map(2, 1, p, ratio.clamp(max=1), restarts=12).loss
+    gain = 1 - three / two
+    assert (gain > -1e-9).all()
+    assert bool((gain > 1e-8).any()) == jointly
