@@ -12,11 +12,10 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
-ROUNDING = 1e-14  # differences of values below this are rounding (values are of order 1)
-LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
+from common.exact.bfgs import LONGEST, PATIENCE, ROUNDING, SUFFICIENT
+
 FRESH = 0.3  # length of a step from an inverse Hessian that is only a guess
-PATIENCE, GAIN = 100, 1e-13  # a problem is given up after so many evaluations that gain less
+GAIN = 1e-13  # a problem is given up after PATIENCE evaluations that gain less
 UNUSED, POINT, ZERO, LINEAR, KINKED = range(5)  # what the ReLU does over the cube of a pair
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
