@@ -1,7 +1,6 @@
 """What the notebooks share: a small core, and a folder for each topic.
 
 The core
-    checks                      arguments checked, with errors that name the bad value
     parallel                    work spread over cores, threads and processes
     geometry                    norms, superposition, interference, dimensionality, angles
     data                        SparseFeatures: the inputs of every model
@@ -14,11 +13,13 @@ The core
 
 The exact loss
     exact.loss                  population_loss, without sampling, differentiable
+    exact.cube                  few features: a recursion over sets of active features
+    exact.series                any number of features: a Fourier series of the kink
+    exact.linear                linear outputs: means and variances
+    exact.checks                arguments checked, with errors that name the bad value
     exact.minima                minimise: every cell of a grid; polish: from a given model
     exact.branches              where the optimum changes with the density, and whether it jumps
-    exact.cube                  few features: a recursion over sets of active features
-    exact.compiled              the same and its minimisation, compiled
-    exact.series                any number of features: a Fourier series of the kink
+    exact.compiled              the loss of few features and its minimisation, compiled
     exact.bfgs                  quasi-Newton minimisation of many small problems at once
     exact.problem               a grid of minimisation problems: scales, starts, neighbours
     exact.truncated             minima of the inputs with few active features alone

@@ -18,8 +18,10 @@ import math
 import os
 import re
 from pathlib import Path
+from string import Formatter
 
 import numpy as np
+from IPython.display import Markdown, display
 
 ROOT = Path(__file__).resolve().parent.parent
 VERDICTS = ("holds", "holds in part", "does not hold")
@@ -97,7 +99,8 @@ class Output:
         _write(self._path("arrays", name).with_suffix(".npz"), np.savez_compressed, **arrays)
 
     def record(self, name, value, form=".3g"):
-        """Keep a number for the write-up, printed there with format `form`; return its text.
+        """Keep a number for the write-up, printed there with format `form`; return its text, to be
+        shown at once: in a row of a table, or by `show`, which records what it prints.
 
         In FINDINGS.tex it is \\result{name}; names are unique over the whole collection. Raises
         ValueError for a name used before or a value that is not finite.
@@ -113,8 +116,26 @@ class Output:
         self._save_results()
         return text
 
+    def show(self, text, *values, **numbers):
+        """Print `text` with its {} filled in, and record the named numbers among them.
+
+            output.show("{} features, {gap_min:.1f} degrees apart or more", 5, gap_min=69.57)
+
+        prints 5 and 69.6 and records the latter under gap-min, with the same format. Raises
+        ValueError for a named number that `text` does not print, and as `record` does.
+        """
+        forms = {name: form for _, name, form, _ in Formatter().parse(text) if name}
+        if unseen := sorted(set(numbers) - set(forms)):
+            raise ValueError(f"{text!r} does not print {unseen[0]!r}")
+        shown = dict(numbers)
+        for name, value in numbers.items():
+            shown[name] = self.record(name.replace("_", "-"), value, forms[name] or ".3g")
+        text = re.sub(r"\{([a-z]\w*):[^{}]*\}", r"{\1}", text)  # those are formatted already
+        print(text.format(*values, **shown))
+
     def claim(self, name, *, paper, found, verdict):
-        """Keep one row of the claims ledger: what the paper says, what was found here.
+        """Judge a claim: show what is claimed, what was found here and the verdict, and keep them
+        as a row of the ledger.
 
         paper   : the claim; where it is not the paper's it begins with a label of SOURCES.
         verdict : "holds", "holds in part" or "does not hold", see `verdict`.
@@ -127,11 +148,10 @@ class Output:
             raise ValueError(f"the claim {name!r} has a row already")
         self.claims[name] = {"paper": paper, "found": found, "verdict": verdict}
         self._save_results()
+        display(Markdown(f"> **Claim** `{name}`: {paper}\n>\n> **Found**: {found}: *{verdict}*"))
 
     def ledger(self):
         """The claims as a table, for display at the end of the notebook."""
-        from IPython.display import Markdown
-
         return Markdown(ledger_table((f"`{name}`", row) for name, row in self.claims.items()))
 
     def _path(self, kind, name):
@@ -173,11 +193,15 @@ def verdict(holds, in_part=False):
 
 def ledger_table(claims):
     """Claims as a Markdown table. claims : pairs (what stands in the first column, row)."""
-    lines = ["| claim | what is claimed | found here | verdict |", "|---|---|---|---|"]
-    for label, row in claims:
-        cells = (label, row["paper"], row["found"], f"**{row['verdict']}**")
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines)
+    rows = [(label, row["paper"], row["found"], f"**{row['verdict']}**") for label, row in claims]
+    return table(("claim", "what is claimed", "found here", "verdict"), rows).data
+
+
+def table(header, rows):
+    """Rows of cells (text, or what str() makes of it) as a Markdown table, for display."""
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in (header, *rows)]
+    head, *body = [f"| {' | '.join(line)} |" for line in cells]
+    return Markdown("\n".join([head, "|---" * len(header) + "|", *body]))
 
 
 def tex_definitions(results):

@@ -7,7 +7,7 @@ and instances are independent (paper, "Demonstrating Superposition", the feature
 import numpy as np
 import torch
 
-from common.checks import check_count, check_density, check_positive
+from common.exact.checks import check_count, check_density, check_positive
 
 
 class SparseFeatures:
@@ -124,8 +124,3 @@ def importance_decay(n_features, factor):
     n_features = check_count(n_features, "n_features")
     check_positive(factor, "the decay factor")
     return float(factor) ** torch.arange(n_features, dtype=torch.float64)
-
-
-def feature_variance(density):
-    """Variance p/3 - p^2/4 [...] of a feature of density p [...]: E x^2 = p/3, E x = p/2."""
-    return density / 3 - density**2 / 4

@@ -10,7 +10,7 @@ import math
 
 import torch
 
-from common.checks import check_activation, check_count, check_positive
+from common.exact.checks import check_activation, check_count, check_positive
 
 
 def xavier_scale(n_features, n_hidden):

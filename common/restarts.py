@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
-from common.checks import check_count, check_density
 from common.data import SparseFeatures
 from common.exact import population_loss
+from common.exact.checks import check_count, check_density
 from common.model import ToyModel
 from common.training import FAST, estimate_loss, train
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from common.checks import check_count, check_density
-from common.data import feature_variance
+from common.exact.checks import check_count, check_density
+from common.exact.linear import feature_variance
 
 # The paper's candidate solutions for n = m + 1 features of importances 1, ..., 1, r, named by what
 # happens to the extra (last) feature.

@@ -12,7 +12,7 @@ from threading import Event
 
 import torch
 
-from common.checks import check_count, check_importance
+from common.exact.checks import check_count, check_importance
 from common.gradients import Gradients
 from common.parallel import on_all_cores, one_thread
 

@@ -1,12 +1,17 @@
 """The exact population loss against rational arithmetic, Monte Carlo, autograd's own check and
 invariances. The rational oracle is exact: differences are this project's rounding alone."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from oracles import rational_loss, rational_terms
 
+from common import exact
 from common.data import SparseFeatures, importance_decay
 from common.exact import loss_by_active_features, population_loss
 from common.model import ToyModel
@@ -201,3 +206,18 @@ def test_bad_input_is_named(arguments, message):
     arguments = {"W": torch.zeros(2, 3, 5), "b": torch.zeros(5), "density": 0.1} | arguments
     with pytest.raises(ValueError, match=message):
         population_loss(**arguments)
+
+
+def test_the_loss_needs_pytorch_alone(tmp_path):
+    shutil.copytree(Path(exact.__file__).parent, tmp_path / "elsewhere")
+    code = (
+        "import sys; from elsewhere import population_loss\n"
+        "print(float(population_loss([[1.0, 0.0]], [0.0, 0.5], 1.0)))\n"
+        "print('common' in sys.modules, 'numba' in sys.modules, 'scipy' in sys.modules)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    loss, others = run.stdout.splitlines()
+    assert float(loss) == pytest.approx(1 / 12, rel=1e-12)  # the variance of the dropped feature
+    assert others == "False False False"

@@ -6,8 +6,7 @@ import pytest
 import torch
 from matplotlib.colors import to_rgb
 
-from common.phases import diagram
-from common.phases import plots as phase_plots
+from common.phases import diagram, plots as phase_plots
 from common.phases.diagram import PHASES
 from common.theory import DEDICATED, DROPPED, PAIRED
 

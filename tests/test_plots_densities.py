@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from common import geometry
-from common.plots import densities as density_plots
-from common.plots import style
+from common.plots import densities as density_plots, style
 
 pytestmark = pytest.mark.usefixtures("drawing")
 

@@ -1,24 +1,39 @@
 """The exact population loss and its minima.
 
 loss       population_loss: of any model, differentiable; its split by active features
+cube       few features: a recursion over sets of active features
+series     many features: a Fourier series of the kink
+linear     linear outputs: means and variances
+checks     arguments checked, with errors that name the bad value
+
+These five know PyTorch alone and nothing else of `common`: a copy of the folder computes losses in
+any project. What minimises them is loaded when it is first asked for:
+
 minima     minimise: the best minimum in every cell of a grid; polish: the one next to a model
 branches   minima followed over the density: where the optimum jumps
-cube       few features: a recursion over sets of active features
-compiled   the same and its minimisation, compiled
-series     many features: a Fourier series of the kink
+compiled   the loss of few features and its minimisation, compiled
 bfgs       quasi-Newton minimisation of many small problems at once
 problem    a grid of minimisation problems: units, starts, neighbours
 truncated  minima of the inputs with few active features alone
 """
 
-from common.exact.loss import CUBE_FEATURES, loss_by_active_features, population_loss
-from common.exact.minima import Optimum, minimise, polish
+from .linear import feature_variance
+from .loss import CUBE_FEATURES, loss_by_active_features, population_loss
+
+MINIMA = ("Optimum", "minimise", "polish")
 
 __all__ = [
     "CUBE_FEATURES",
-    "Optimum",
+    *MINIMA,
+    "feature_variance",
     "loss_by_active_features",
-    "minimise",
-    "polish",
     "population_loss",
 ]
+
+
+def __getattr__(name):
+    if name not in MINIMA:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from common.exact import minima
+
+    return getattr(minima, name)

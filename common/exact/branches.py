@@ -18,8 +18,8 @@ from itertools import pairwise
 import torch
 from scipy.optimize import brentq
 
-from common.checks import check_count, check_density, check_importance
 from common.exact import minimise, polish, population_loss
+from common.exact.checks import check_count, check_density, check_importance
 
 NUDGE = 0.003  # standard deviation of what is added to W, so that a saddle is left
 FURTHEST = 0.15  # change of (W^T W, b), Frobenius norm, in one step that is another branch

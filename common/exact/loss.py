@@ -11,14 +11,8 @@ the kink (any number).
 
 import torch
 
-from common.checks import (
-    check_activation,
-    check_feature_density,
-    check_finite,
-    check_importance,
-)
-from common.data import feature_variance
-from common.exact import cube, series
+from . import cube, linear, series
+from .checks import check_activation, check_feature_density, check_finite, check_importance
 
 CUBE_FEATURES = 5  # up to here the sum over 3^n terms is faster than the series
 
@@ -47,7 +41,7 @@ def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"
     p = check_feature_density(density, batch, n).to(A.device)
     importance = check_importance(importance, batch, n).to(A.device)
     if output == "linear":
-        return (importance * _linear_rows(A, b, p)).sum(-1)
+        return (importance * linear.row_loss(A, b, p)).sum(-1)
     A, b, p, importance = (v.reshape(-1, *v.shape[len(batch) :]) for v in (A, b, p, importance))
     rows, densities = _own_first(A), p[:, _order(n, A.device)]
     if n <= CUBE_FEATURES:
@@ -112,10 +106,3 @@ def _order(n, device):
 def _own_first(A):
     """A [..., n, n] with the own feature's entry first in every row."""
     return A.gather(-1, _order(A.shape[-1], A.device).expand(A.shape))
-
-
-def _linear_rows(A, b, p):
-    """Loss of each output of a linear model, from the means p/2 and the variances of features."""
-    deviation = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device) - A
-    bias = (deviation * (p / 2)[..., None, :]).sum(-1) - b
-    return (deviation**2 * feature_variance(p)[..., None, :]).sum(-1) + bias**2

@@ -5,7 +5,7 @@ from functools import partial
 
 import torch
 
-from common.checks import check_activation, check_count, check_density, check_importance
+from common.exact.checks import check_activation, check_count, check_density, check_importance
 from common.exact.loss import CUBE_FEATURES, common_shape, population_loss
 from common.exact.problem import (
     TOLERANCE,

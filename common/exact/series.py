@@ -23,7 +23,7 @@ import math
 
 import torch
 
-from common.data import feature_variance
+from .linear import feature_variance
 
 FIRST_BLOCK = 48  # harmonics of the first block
 MOST = 2**14  # harmonics after which a row ends whatever its accuracy

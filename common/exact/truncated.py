@@ -4,8 +4,8 @@ from math import comb
 
 import torch
 
-from common.checks import check_count, check_density, check_importance
 from common.exact import CUBE_FEATURES, loss_by_active_features
+from common.exact.checks import check_count, check_density, check_importance
 from common.exact.problem import Problem, lowest_starts, split, starts
 
 

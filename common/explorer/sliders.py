@@ -14,12 +14,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from common import geometry
-from common.checks import check_count, check_positive
 from common.data import importance_decay
 from common.exact import CUBE_FEATURES, minimise
+from common.exact.checks import check_count, check_positive
 from common.explorer import panels
-from common.phases import diagram
-from common.phases import plots as phase_plots
+from common.phases import diagram, plots as phase_plots
 from common.plots import style
 from common.theory import linear_optimum
 

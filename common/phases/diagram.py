@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 
 from common import geometry
-from common.checks import check_count
 from common.exact import minimise, polish
+from common.exact.checks import check_count
 from common.restarts import train_restarts
 from common.theory import (
     DEDICATED,

@@ -7,9 +7,9 @@ what is a function of r alone is the same at 1/r.
 
 import torch
 
-from common.data import feature_variance
 from common.exact import population_loss
 from common.exact.bfgs import minimise_batch, with_gradient
+from common.exact.linear import feature_variance
 from common.parallel import one_thread
 from common.phases.diagram import importances
 

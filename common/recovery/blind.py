@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.decomposition import DictionaryLearning, FastICA, MiniBatchDictionaryLearning
 from sklearn.exceptions import ConvergenceWarning
 
-from common.checks import check_count
+from common.exact.checks import check_count
 from common.geometry import REPRESENTED_NORM
 from common.parallel import in_processes
 from common.recovery.methods import METHODS, recover

@@ -20,8 +20,8 @@ import numpy as np
 from sklearn.decomposition import SparseCoder
 from sklearn.exceptions import ConvergenceWarning
 
-from common.checks import check_count
-from common.data import feature_variance
+from common.exact.checks import check_count
+from common.exact.linear import feature_variance
 
 DEAD = 0.05  # columns shorter than this share of the longest are left out
 ITERATIONS = 1000  # of coordinate descent and LARS

@@ -8,8 +8,8 @@ import math
 import numpy as np
 import torch
 
-from common.checks import check_count, check_density, check_positive
 from common.data import SparseFeatures
+from common.exact.checks import check_count, check_density, check_positive
 from common.training import Recipe, descend
 
 BATCH = 128  # inputs a step and network

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from scipy.stats import t
 
-from common.checks import check_count, check_density
 from common.data import SparseFeatures
+from common.exact.checks import check_count, check_density
 from common.parallel import in_processes
 from common.recovery.methods import METHODS, random_dictionary, recover, tight_frame
 from common.recovery.networks import train_decoder

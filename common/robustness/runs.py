@@ -13,8 +13,8 @@ from itertools import product
 import torch
 from scipy.stats import binomtest
 
-from common.checks import check_count
 from common.exact import Optimum, minimise
+from common.exact.checks import check_count
 from common.geometry import REPRESENTED_NORM
 from common.model import authors_scale
 from common.restarts import train_restarts

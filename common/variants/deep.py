@@ -8,7 +8,7 @@ about the geometry of features carries over; only what reads them is more powerf
 
 import torch
 
-from common.checks import check_count, check_importance
+from common.exact.checks import check_count, check_importance
 from common.model import Stack, xavier_scale
 from common.training import FAST, descend
 

@@ -9,7 +9,7 @@ import math
 
 import torch
 
-from common.checks import check_count
+from common.exact.checks import check_count
 
 PURE = 0.9  # a neuron is monosemantic when one feature makes up this share of its squared weights
 ALIVE = 0.5  # and dead when its weights are shorter than this

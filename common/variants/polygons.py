@@ -19,10 +19,10 @@ import math
 import torch
 from scipy.optimize import brentq
 
-from common.checks import check_count, check_density
-from common.data import feature_variance
 from common.exact import cube, polish, population_loss
 from common.exact.bfgs import minimise_batch, with_gradient
+from common.exact.checks import check_count, check_density
+from common.exact.linear import feature_variance
 from common.geometry import regular_polygon
 
 ACCURACY = 1e-8  # of the loss beyond 5 features

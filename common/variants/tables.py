@@ -2,7 +2,7 @@
 
 import torch
 
-from common.checks import check_count
+from common.exact.checks import check_count
 
 
 class TableFeatures:
