@@ -6,7 +6,9 @@
 .SUFFIXES:
 
 PY := .venv/bin/python
-# A copy of what is installed, written last of all: .venv is complete.
+# What is installed: direct dependencies, and what they bring.
+PINS := requirements.txt common/build/constraints.txt
+# A copy of these, written last of all: .venv is complete.
 VENV := .venv/requirements.txt
 
 # QUICK=1: small experiments, everything under build/quick.
@@ -39,7 +41,8 @@ ROBUSTNESS_RESULTS := $(wildcard $(foreach type,tex json,\
   0*_*/results/robustness.$(type) $(BUILD)/0*_*/results/robustness.$(type)))
 FIGURES := $(filter-out $(ROBUSTNESS),$(STAMPS))
 
-.PHONY: help figures findings.pdf robustness reproduce test lab html bench clean tex
+.PHONY: help figures findings.pdf robustness reproduce check test lab html bench constraints
+.PHONY: clean tex
 .PHONY: $(SECTIONS) $(SECTIONS:%=%/)
 # Committed: never deleted, whatever becomes of its recipe.
 .PRECIOUS: FINDINGS.pdf
@@ -60,18 +63,24 @@ robustness: $(ROBUSTNESS) ## every claim over seeds and training settings: about
 reproduce: $(VENV) ## two builds from clean: every committed file is compared byte for byte
 	@$(PY) -m common.build.reproduce
 
-test: $(VENV) ## linter and whole test suite, notebooks in quick mode included
+check: $(VENV) ## linter, import directions, tests without kernel or long computation: a minute
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m pytest
+	$(PY) -m pytest -m "not slow"
+
+test: check ## the same, then all other tests: every notebook in quick mode is one
+	$(PY) -m pytest -m slow
 
 lab: $(VENV) ## JupyterLab with this project's kernel
-	$(PY) -m jupyterlab
+	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab
 
 html: $(PAGES) ## notebooks as stand-alone pages under build/html
 
 bench: $(VENV) ## speed against a plain reference
 	$(PY) -m pytest tests/benchmarks
+
+constraints: $(VENV) ## pin all that is in .venv beside requirements.txt, for later clones
+	@sh common/build/setup.sh constraints
 
 clean: ## remove what was built, never a committed file; .venv stays
 	rm -rf build .pytest_cache .ruff_cache .hypothesis .benchmarks
@@ -81,7 +90,7 @@ clean: ## remove what was built, never a committed file; .venv stays
 # --- notebooks -----------------------------------------------------------------------------------
 
 # The runner writes the stamp, and beside it the modules of common that the notebook imports.
-$(STAMPS): $(BUILD)/stamps/%.done: %.ipynb requirements.txt | $(VENV)
+$(STAMPS): $(BUILD)/stamps/%.done: %.ipynb $(PINS) | $(VENV)
 	@$(RUN) $<
 
 -include $(STAMPS:.done=.d)
@@ -128,7 +137,7 @@ ifneq ($(filter findings.pdf $(PDF) reproduce,$(MAKECMDGOALS)),)
 $(VENV): | tex
 endif
 
-$(VENV): requirements.txt
+$(VENV): $(PINS)
 	@sh common/build/setup.sh python
 
 tex:

@@ -15,6 +15,7 @@ The exact loss
     exact.loss                  population_loss, without sampling, differentiable
     exact.cube                  few features: a recursion over sets of active features
     exact.series                any number of features: a Fourier series of the kink
+    exact.atoms                 its part with at most one active feature, in closed form
     exact.linear                linear outputs: means and variances
     exact.checks                arguments checked, with errors that name the bad value
     exact.minima                minimise: every cell of a grid; polish: from a given model
@@ -32,7 +33,8 @@ Figures of several topics
     plots.animation             features forming in the plane, as GIFs
 
 Phase diagrams
-    phases.diagram              window, phases of cells, boundaries, agreement, trained maps
+    phases.diagram              window, exact map, phases of cells, boundaries, agreement
+    phases.trained              trained models of every cell: aggregation, stuck runs
     phases.landscape            two features in one dimension: onset, tricritical points
     phases.transition           its minima followed through the transition
     phases.compression          density against compression: the fates of features
@@ -58,6 +60,7 @@ Other models and data
 
 Single runs and claims
     robustness.criteria         when a claim holds: one function a claim, whoever asks
+    robustness.statements       what single runs are trained for: statements, each with its judge
     robustness.runs             runs over a grid of settings, rates with intervals
     robustness.plots            figures of the rates
 
@@ -73,3 +76,6 @@ What make runs
     build.times                 how long the notebooks take
     build.reproduce             two builds compared byte for byte
 """
+
+# Set in runs that make starts: where their files go. Without it somebody may be looking on.
+OUTPUT_VARIABLE = "SUPERPOSITION_OUTPUT"

@@ -23,6 +23,8 @@ from string import Formatter
 import numpy as np
 from IPython.display import Markdown, display
 
+from common import OUTPUT_VARIABLE
+
 ROOT = Path(__file__).resolve().parent.parent
 VERDICTS = ("holds", "holds in part", "does not hold")
 # Where a claim comes from, by the label its text begins with. Without one it is the paper's.
@@ -69,7 +71,7 @@ class Output:
         self.notebook = notebook
         self.numbers = {}
         self.claims = {}
-        staging = os.environ.get("SUPERPOSITION_OUTPUT")
+        staging = os.environ.get(OUTPUT_VARIABLE)
         self.folder = Path(staging) if staging else ROOT / "build" / "interactive" / notebook
 
     def save_figure(self, figure, name):

@@ -22,25 +22,20 @@ class SparseFeatures:
     Raises ValueError for a density outside (0, 1], a wrong shape or a wrong n_features.
     """
 
-    def __init__(self, n_features, density, *, skip_empty=False, device="cpu"):
+    def __init__(self, n_features, density, *, skip_empty=False):
         self.n_features = check_count(n_features, "n_features")
         density = check_density(density)
         if density.dim() > 1:
             raise ValueError(
                 f"density must be a number or have shape [instances], got {list(density.shape)}"
             )
-        self.density = density.reshape(-1).to(device)
+        self.density = density.reshape(-1)
         self.skip_empty = skip_empty
 
     @property
     def instances(self):
         """Number of instances sampled for."""
         return self.density.numel()
-
-    @property
-    def device(self):
-        """Device the samples are drawn on."""
-        return self.density.device
 
     @property
     def sampled_share(self):
@@ -50,15 +45,13 @@ class SparseFeatures:
         return -torch.expm1(self.n_features * torch.log1p(-self.density))
 
     def generator(self, seed):
-        """A generator for `sample`: the fastest one there is for the device."""
-        if self.device.type == "cpu":
-            return np.random.Generator(np.random.SFC64(seed))
-        return torch.Generator(device=self.device).manual_seed(seed)
+        """A generator for `sample`: numpy's fastest, faster than torch's."""
+        return np.random.Generator(np.random.SFC64(seed))
 
     def sample(self, batch, generator=None, out=None):
         """Draw inputs x [instances, batch, n_features], float32 in [0, 1].
 
-        generator is one of torch on the data's device or, on a CPU, one of numpy.
+        generator is one of torch or one of numpy.
 
         One uniform draw u gives mask and value: the feature is active iff u < p, and 1 - u/p is
         then uniform. So x = relu(1 - u/p). The memory layout is feature-major ([instances, n,
@@ -66,15 +59,14 @@ class SparseFeatures:
         long last axis; `out` is such a tensor to write into instead of a new one.
         """
         batch = check_count(batch, "batch")
-        shape = (self.instances, self.n_features, batch)
         if out is None:
-            out = torch.empty(shape, device=self.device)
+            out = torch.empty(self.instances, self.n_features, batch)
         u = _uniform(generator, out)
         slope = (-1 / self.density).to(torch.float32)[:, None, None]
         if not self.skip_empty:
             return u.mul_(slope).add_(1).relu_().transpose(1, 2)
         first = self._first_active(batch, generator)
-        feature = torch.arange(self.n_features, dtype=u.dtype, device=self.device)[:, None]
+        feature = torch.arange(self.n_features, dtype=u.dtype)[:, None]
         # Comparisons give numbers, not booleans: those would be converted in every product.
         flag = torch.gt(feature, first, out=torch.empty_like(u))
         later = torch.mul(u, slope).add_(1).relu_().mul_(flag)
@@ -90,7 +82,7 @@ class SparseFeatures:
         share = self.sampled_share.to(torch.float32)[:, None, None]
         # -inf at density 1: the first is 0
         log_sparsity = torch.log1p(-self.density).to(torch.float32)[:, None, None]
-        v = _uniform(generator, torch.empty(self.instances, 1, batch, device=self.device))
+        v = _uniform(generator, torch.empty(self.instances, 1, batch))
         first = v.mul_(-share).log1p_().div_(log_sparsity).floor_()
         return first.clamp_(0, self.n_features - 1)
 
@@ -99,16 +91,11 @@ class SparseFeatures:
         if self.instances not in (1, instances):
             raise ValueError(f"{self.instances} densities do not fit {instances} instances")
         density = self.density.expand(instances)
-        return self._with(density)
+        return SparseFeatures(self.n_features, density, skip_empty=self.skip_empty)
 
     def part(self, index):
         """The same data for the instances `index`, a slice."""
-        return self._with(self.density[index])
-
-    def _with(self, density):
-        return SparseFeatures(
-            self.n_features, density, skip_empty=self.skip_empty, device=self.device
-        )
+        return SparseFeatures(self.n_features, self.density[index], skip_empty=self.skip_empty)
 
 
 def _uniform(generator, out):
@@ -116,7 +103,7 @@ def _uniform(generator, out):
     if isinstance(generator, np.random.Generator):
         generator.random(out=out.numpy(), dtype=np.float32)
         return out
-    return torch.rand(out.shape, generator=generator, device=out.device, out=out)
+    return torch.rand(out.shape, generator=generator, out=out)
 
 
 def importance_decay(n_features, factor):

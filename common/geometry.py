@@ -21,7 +21,7 @@ def _features(W):
     return W
 
 
-def _safe_divide(a, b):
+def safe_divide(a, b):
     """a / b, and 0 where b is 0."""
     return torch.where(b > 0, a / torch.where(b > 0, b, 1), 0)
 
@@ -46,13 +46,13 @@ def superposition(W):
     G = gram(W)
     squared_norm = torch.diagonal(G, dim1=-2, dim2=-1)
     others = G - torch.diag_embed(squared_norm)
-    return _safe_divide((others**2).sum(-1), squared_norm)
+    return safe_divide((others**2).sum(-1), squared_norm)
 
 
 def interference(W):
     """Cosines between features [..., n, n]; 1 on the diagonal of features that are not dead."""
     W = _features(W)
-    directions = _safe_divide(W, W.norm(dim=-2, keepdim=True))
+    directions = safe_divide(W, W.norm(dim=-2, keepdim=True))
     return gram(directions)
 
 
@@ -70,7 +70,7 @@ def dimensionality(W):
     Superposition").
     """
     squared_norm = feature_norms(W) ** 2
-    return _safe_divide(squared_norm, squared_norm + superposition(W))
+    return safe_divide(squared_norm, squared_norm + superposition(W))
 
 
 def represented(W, threshold=REPRESENTED_NORM):
@@ -141,35 +141,6 @@ def joined_at(norms, steps, threshold=REPRESENTED_NORM):
     inside = torch.as_tensor(norms) >= threshold
     stays = inside.flip(0).cumprod(0).flip(0).bool()  # from here to the end
     return [steps[int(s.to(torch.uint8).argmax())] if s.any() else None for s in stays.T]
-
-
-def joined_in_order(norms, steps, threshold=REPRESENTED_NORM):
-    """Share of pairs of features of one run in which the first of the two joins first.
-
-    Arguments as for `joined_at`. Pairs that join at the same step, or never, do not count; None
-    when no pair is left.
-    """
-    joined = [step for step in joined_at(norms, steps, threshold) if step is not None]
-    first = [a < c for i, a in enumerate(joined) for c in joined[i + 1 :] if a != c]
-    return sum(first) / len(first) if first else None
-
-
-def arrangement(W):
-    """What tells arrangements of ONE model W [2, n] apart, whatever its rotation and reflection.
-
-    The antipodal pairs, or without any the order of the represented features around the circle.
-    """
-    pairs = antipodal_pairs(W).nonzero().tolist()
-    if pairs:
-        return tuple(map(tuple, pairs))
-    alive = represented(W).tolist()
-    order = [i for i in angles(W).argsort().tolist() if alive[i]]
-    if not order:
-        return ()
-    first = order.index(min(order))
-    circle = order[first:] + order[:first]
-    mirrored = circle[:1] + circle[:0:-1]
-    return tuple(min(circle, mirrored))
 
 
 def regular_polygon(n_features, radius=1.0):

@@ -1,4 +1,4 @@
-"""Loss and gradients of a stack of toy models on a batch of inputs, written out by hand.
+"""Gradients of the loss of a stack of toy models on a batch of inputs, written out by hand.
 
 With h = W x (or its ReLU), z = W_out h + b, x' = f(z) and g = dL/dz = 2 I f'(z) (x' - x) / batch:
 
@@ -42,11 +42,10 @@ class Gradients:
         self.h, self.g_hidden = (W.new_empty(instances, rows, batch) for _ in range(2))
         self.out, self.g = (W.new_empty(instances, n, batch) for _ in range(2))
 
-    def step(self, x, measure=False):
-        """Set the gradients for inputs x [instances, n, batch]; with `measure`, return the loss.
+    def step(self, x):
+        """Set the gradients for inputs x [instances, n, batch].
 
-        The loss [instances] and its gradients are estimates without bias: empty inputs, which the
-        batch may lack, are added exactly.
+        They are estimates without bias: empty inputs, which the batch may lack, are added exactly.
         """
         model, encoder, decoder = self.model, self.encoder, self.decoder
         h = torch.bmm(encoder, x, out=self.h)
@@ -57,7 +56,6 @@ class Gradients:
         if model.output == "relu":
             out.relu_()
         g = torch.sub(out, x, out=self.g)
-        loss = self._loss(g) if measure else None
         if model.output == "relu":
             _cut(g, out)
         g_hidden = torch.bmm(self.scale * decoder, g, out=self.g_hidden)
@@ -70,23 +68,15 @@ class Gradients:
             encoder.grad.baddbmm_(g_hidden, x.transpose(1, 2))
         else:
             torch.bmm(g_hidden, x.transpose(1, 2), out=encoder.grad)
-        return loss
 
     def _bias_gradient(self, gradient):
         """Complete the gradient by b [instances, n]: empty inputs have x = 0 and x' = f(b)."""
-        if self.model.b.requires_grad:
-            gradient.add_(2 * (1 - self.share) * self.importance * self._at_zero())
-        else:
+        if not self.model.b.requires_grad:
             gradient.zero_()
-
-    def _at_zero(self):
+            return
         b = self.decoder[:, -1]
-        return b.relu() if self.model.output == "relu" else b
-
-    def _loss(self, error):
-        squared = torch.linalg.vector_norm(error, dim=2).square() / error.shape[2]
-        squared = self.share * squared + (1 - self.share) * self._at_zero() ** 2
-        return (self.importance * squared).sum(1)
+        at_zero = b.relu() if self.model.output == "relu" else b
+        gradient.add_(2 * (1 - self.share) * self.importance * at_zero)
 
     def weights(self):
         """Copies of the weights by their names in the model: W, b and, if untied, W_out."""

@@ -101,17 +101,14 @@ class ToyModel(Stack):
         """Decoding matrix [instances, n, m]: W^T, or W_out of an untied model."""
         return self.W.transpose(1, 2) if self.tied else self.W_out
 
-    def encode(self, x):
-        """Hidden vectors h [instances, batch, m] of inputs x [instances, batch, n]."""
+    def forward(self, x):
+        """Reconstructions x' [instances, batch, n] of inputs x [instances, batch, n]."""
         if x.dim() != 3 or x.shape[0] not in (1, self.instances) or x.shape[2] != self.n_features:
             raise ValueError(
                 f"x must have shape [{self.instances}, batch, {self.n_features}], "
                 f"got {list(x.shape)}"
             )
         h = x @ self.W.transpose(1, 2)
-        return torch.relu(h) if self.hidden == "relu" else h
-
-    def forward(self, x):
-        """Reconstructions x' [instances, batch, n] of inputs x [instances, batch, n]."""
-        z = self.encode(x) @ self.decoder.transpose(1, 2) + self.b[:, None]
+        h = torch.relu(h) if self.hidden == "relu" else h
+        z = h @ self.decoder.transpose(1, 2) + self.b[:, None]
         return torch.relu(z) if self.output == "relu" else z

@@ -1,18 +1,23 @@
-"""Independent pieces of work, one a core at a time.
+"""Independent pieces of work, one a core at a time, and how far they are.
 
 Threads for tensor operations, which let go of Python's lock; processes for everything else, and for
 many whole trainings. Cores are those the process may use: joblib counts what its affinity and its
 container allow.
 """
 
+import os
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import parent_process
 
 import torch
 from joblib import Parallel, cpu_count, delayed
 
-_one_of_many = False  # whether this process is one of those of `in_processes`
+from common import OUTPUT_VARIABLE
+
+QUIET = 3  # seconds of work without a bar
 
 
 @contextmanager
@@ -31,15 +36,16 @@ def on_all_cores(function, *parts):
 
     Faster than sharing out every small tensor operation over the cores, and the results do not
     depend on how many cores there are. When the caller stops early, parts not begun are dropped.
-    One part after another in a process of `in_processes`, which has one core to itself.
+    A single part is not worth a thread, and a process of `in_processes` has one core to itself.
     """
-    if _one_of_many:
-        yield from map(function, *parts)
+    parts = list(zip(*parts, strict=False))
+    if len(parts) == 1 or parent_process():
+        yield from (_on_one_thread(function, *part) for part in parts)
         return
     # A new thread starts with all cores, so each has to be told.
     pool = ThreadPoolExecutor(cpu_count(), initializer=torch.set_num_threads, initargs=(1,))
     try:
-        yield from pool.map(function, *parts)
+        yield from pool.map(lambda part: function(*part), parts)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -51,12 +57,42 @@ def in_processes(function, *parts):
     are sent to them, so they should be small. Where several parts fail, one failure is raised: the
     first to happen.
     """
-    task = delayed(partial(_on_one_core, function))
-    return Parallel(n_jobs=cpu_count(), max_nbytes=None)(map(task, *parts))
+    parts = list(zip(*parts, strict=False))
+    task = delayed(partial(_on_one_thread, function))
+    jobs = Parallel(n_jobs=cpu_count(), max_nbytes=None, return_as="generator")
+    found = []
+    with progress("parts", len(parts)) as done:
+        for result in jobs(task(*part) for part in parts):
+            found.append(result)
+            done(1)
+    return found
 
 
-def _on_one_core(function, *part):
-    global _one_of_many
-    _one_of_many = cpu_count() > 1  # else joblib calls this in the caller's process
-    torch.set_num_threads(1)
-    return function(*part)
+def _on_one_thread(function, *part):
+    with one_thread():
+        return function(*part)
+
+
+@contextmanager
+def progress(label, total):
+    """Yield a function to call with the number of pieces, out of `total`, that are newly done.
+
+    In a live notebook it draws a bar, once the work has taken some seconds, which goes away at the
+    end. Anywhere else it does nothing: what make runs leaves no trace of it. Nor does it where
+    there is one piece only.
+    """
+    if total < 2 or not watched():
+        yield lambda count: None
+        return
+    from tqdm.auto import tqdm  # starts a thread, so only where it is wanted
+
+    with tqdm(desc=label, total=total, delay=QUIET, leave=False) as bar:
+        yield bar.update
+
+
+def watched():
+    """Whether somebody may be looking on: a notebook's kernel, and not one that make started."""
+    if os.environ.get(OUTPUT_VARIABLE):
+        return False
+    ipython = sys.modules.get("IPython")  # a kernel has imported it
+    return hasattr(ipython and ipython.get_ipython(), "kernel")

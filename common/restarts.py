@@ -14,7 +14,17 @@ from common.exact.checks import check_count, check_density
 from common.model import ToyModel
 from common.training import FAST, estimate_loss, train
 
-SAMPLES = 2**19  # inputs on which the best models are compared where the loss has no closed form
+# Where the loss has no closed form: inputs on which the best models of a density are compared, and
+# how many those are. All others are compared on a sixteenth of the inputs.
+SAMPLES, FINALISTS = 2**19, 4
+
+
+def lowest(loss, *stacks):
+    """Of each array [..., R, ...] the slice [..., ...] that belongs to the lowest loss [..., R]."""
+    index = loss.argmin(-1)
+    places = torch.meshgrid(*map(torch.arange, index.shape), indexing="ij")
+    chosen = tuple(stack[*places, index] for stack in stacks)
+    return chosen if len(chosen) > 1 else chosen[0]
 
 
 @dataclass
@@ -45,9 +55,7 @@ class Restarts:
 
     def pick(self, *stacks):
         """The chosen restart's slice of each array [D, R, ...]: [D, ...]."""
-        index = self.loss.argmin(1)
-        chosen = tuple(stack[torch.arange(len(index)), index] for stack in stacks)
-        return chosen if len(chosen) > 1 else chosen[0]
+        return lowest(self.loss, *stacks)
 
     def excess(self, reference=None):
         """Relative excess [D, R] of each loss over `reference` [D], by default the lowest here."""
@@ -87,7 +95,7 @@ def train_restarts(
         tied=tied, bias=bias, init_scale=init_scale, generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
     data = SparseFeatures(n_features, stacked, skip_empty=recipe.skip_empty)
-    history = train(
+    snapshots = train(
         model, data, importance, recipe=recipe, seed=seed + 1,
         snapshot_steps=snapshot_steps,
     )  # fmt: skip
@@ -101,31 +109,29 @@ def train_restarts(
     def shaped(value):
         return value.detach().double().reshape(len(density), restarts, *value.shape[1:])
 
-    snapshots = {
-        step: (shaped(saved["W"]), shaped(saved["b"])) for step, saved in history.snapshots.items()
-    }
+    snapshots = {step: (shaped(kept["W"]), shaped(kept["b"])) for step, kept in snapshots.items()}
     decoder = None if tied else shaped(model.W_out)
     return Restarts(density, shaped(model.W), shaped(model.b), shaped(loss), snapshots, decoder)
 
 
-def shared_loss(model, density, importance=None, *, samples=SAMPLES, finalists=4, seed=0):
+def shared_loss(model, density, importance=None, *, seed=0):
     """Estimated loss [D * R] of a stack of R restarts at each of D densities, float64.
 
     For models without an exact loss here. All restarts of a density are compared on the SAME
-    inputs, so that most of the noise cancels between them: all on samples / 16, and the lowest
-    `finalists` of each density on `samples` fresh ones.
+    inputs, so that most of the noise cancels between them: all on SAMPLES / 16, and the lowest
+    FINALISTS of each density on SAMPLES fresh ones.
     """
     density = check_density(density).reshape(-1)
-    loss = torch.empty(len(density), model.instances // len(density), dtype=torch.float64)
+    numbers = torch.arange(model.instances).reshape(len(density), -1)
+    loss = torch.zeros(numbers.shape, dtype=torch.float64)
+    rounds = (numbers.shape[1], SAMPLES // 16), (FINALISTS, SAMPLES)
     for d, p in enumerate(density):
         data = SparseFeatures(model.n_features, p, skip_empty=True)
-        of_density = torch.arange(model.instances).reshape(loss.shape)[d]
-        first = {"samples": max(1, samples // 16), "seed": seed + 2 * d}
-        loss[d] = estimate_loss(_part(model, of_density), data, importance, shared=True, **first)[0]
-        best = loss[d].argsort()[:finalists]
-        second = {"samples": samples, "seed": seed + 2 * d + 1}
-        some = _part(model, of_density[best])
-        loss[d, best] = estimate_loss(some, data, importance, shared=True, **second)[0]
+        for k, (count, samples) in enumerate(rounds):
+            some = loss[d].argsort(stable=True)[:count]
+            options = {"samples": samples, "seed": seed + 2 * d + k, "shared": True}
+            part = _part(model, numbers[d, some])
+            loss[d, some] = estimate_loss(part, data, importance, **options)[0]
     return loss.reshape(-1)
 
 

@@ -7,17 +7,18 @@ for the processor's cache, and several at once on several cores.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Event
 
 import torch
 
 from common.exact.checks import check_count, check_importance
 from common.gradients import Gradients
-from common.parallel import on_all_cores, one_thread
+from common.parallel import on_all_cores, one_thread, progress
 
 BLOCK = 2**18  # numbers in a batch of a block: more leave the cache, fewer wait on each other
 ONE_BLOCK = 2**17  # numbers in a batch up to which a stack is not divided
+CHECK = 50  # steps from one look at interrupts, and report of progress, to the next
 
 
 @dataclass(frozen=True)
@@ -65,35 +66,13 @@ FAST = Recipe(
 )
 
 
-@dataclass
-class History:
-    """What training leaves behind besides the trained model.
+def train(model, data, importance=None, *, recipe=FAST, seed=0, snapshot_steps=()):
+    """Train `model` in place on inputs from `data`; return its snapshots.
 
-    steps  [T]            : steps at which losses were recorded.
-    losses [T, instances] : loss of the batch of that step, estimated without bias.
-    snapshots             : {step: {"W": [instances, m, n], "b": [instances, n], ...}}, the
-                            parameters after that many steps (0: as initialised).
-    """
-
-    steps: list = field(default_factory=list)
-    losses: torch.Tensor | None = None
-    snapshots: dict = field(default_factory=dict)
-
-
-def train(
-    model,
-    data,
-    importance=None,
-    *,
-    recipe=FAST,
-    seed=0,
-    snapshot_steps=(),
-    record_every=100,
-):
-    """Train `model` in place on inputs from `data`; return its History.
-
-    importance : I_i, [n] or [instances, n]; all 1 when None.
-    seed       : of the inputs drawn; the same seed and stack give the same result.
+    importance     : I_i, [n] or [instances, n]; all 1 when None.
+    seed           : of the inputs drawn; the same seed and stack give the same result.
+    snapshot_steps : numbers of steps (0: as initialised) after which weights are kept: they come
+                     back as {step: {"W": [instances, m, n], "b": [instances, n], ...}}.
 
     Raises ValueError when data, importance or snapshot steps do not fit the model or recipe.
     """
@@ -104,47 +83,42 @@ def train(
     seeds = torch.randint(2**62, (len(parts),), generator=torch.Generator().manual_seed(seed))
     stop = Event()
 
-    def steps():
-        for step in range(recipe.steps):
+    def steps(report):
+        for first in range(0, recipe.steps, CHECK):
             if stop.is_set():
                 return
-            yield step
+            some = range(first, min(first + CHECK, recipe.steps))
+            yield from some
+            report(len(some))
 
     @torch.no_grad()  # counts for one thread only
     def run(part, seed):
         share = data.sampled_share[part]
         gradients = Gradients(model, part, importance[part], share, recipe.batch)
         inputs = _inputs(data.part(part), recipe.batch, seed)
-        return _descend(gradients, inputs, recipe, wanted, record_every, steps())
+        return _train_block(gradients, inputs, recipe, wanted, steps(report))
 
-    try:
-        blocks = list(on_all_cores(run, parts, seeds.tolist()))
-    except BaseException:
-        stop.set()  # an interrupt must not leave blocks running
-        raise
-    weights, histories = zip(*blocks, strict=True)
-    model.load_state_dict(_joined(weights))
-    snapshots = {step: _joined([h.snapshots[step] for h in histories]) for step in sorted(wanted)}
-    return History(histories[0].steps, torch.cat([h.losses for h in histories], 1), snapshots)
+    with progress("training", len(parts) * recipe.steps) as report:
+        try:
+            blocks = list(on_all_cores(run, parts, seeds.tolist()))
+        except BaseException:
+            stop.set()  # an interrupt must not leave blocks running
+            raise
+    model.load_state_dict(_joined([block[recipe.steps] for block in blocks]))
+    return {step: _joined([block[step] for block in blocks]) for step in sorted(wanted)}
 
 
-def _descend(gradients, inputs, recipe, wanted, record_every, steps):
-    """Train a block with `Gradients`; return its weights and its History."""
+def _train_block(gradients, inputs, recipe, wanted, steps):
+    """Train a block with `Gradients`; return its weights at the steps wanted and at the end."""
     optimiser = _optimiser(gradients.parameters, recipe)
-    history, losses = History(), []
+    weights = {}
     for step in steps:
         if step in wanted:
-            history.snapshots[step] = gradients.weights()
-        record = step % record_every == 0 or step == recipe.steps - 1
-        loss = gradients.step(next(inputs), measure=record)
-        if record:
-            history.steps.append(step)
-            losses.append(loss.cpu())
+            weights[step] = gradients.weights()
+        gradients.step(next(inputs))
         _step(optimiser, recipe.rate(step))
-    if recipe.steps in wanted:
-        history.snapshots[recipe.steps] = gradients.weights()
-    history.losses = torch.stack(losses) if losses else None
-    return gradients.weights(), history
+    weights[recipe.steps] = gradients.weights()
+    return weights
 
 
 def descend(parameters, losses, recipe, *, seed=0):
@@ -189,13 +163,10 @@ def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0, shared
         raise ValueError(f"shared inputs need data of one density, got {data.instances} densities")
     if not shared:
         data = _fit_data(model, data)
-    importance = check_importance(importance, (model.instances,), model.n_features).to(
-        model.W.device
-    )
+    importance = check_importance(importance, (model.instances,), model.n_features)
     generator = data.generator(seed)
-    batch = min(
-        check_count(samples, "samples"), max(1, 2**22 // (model.instances * model.n_features))
-    )
+    most = max(1, 2**22 // (model.instances * model.n_features))
+    batch = min(check_count(samples, "samples"), most)
     batches = math.ceil(samples / batch)
     total = total_squared = 0
     for _ in range(batches):
@@ -206,7 +177,7 @@ def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0, shared
     count = batches * batch
     mean = total / count
     error = ((total_squared / count - mean**2).clamp(min=0) / count).sqrt()
-    at_zero = model(torch.zeros(1, 1, model.n_features, device=model.W.device))[:, 0]
+    at_zero = model(torch.zeros(1, 1, model.n_features))[:, 0]
     empty = (importance * at_zero.double() ** 2).sum(1)
     share = data.sampled_share
     return share * mean + (1 - share) * empty, share * error
@@ -219,19 +190,14 @@ def _blocks(model, batch):
     """
     numbers = model.instances * model.n_features * batch
     count = 1 if numbers <= ONE_BLOCK else 2 * math.ceil(numbers / (2 * BLOCK))
-    if model.W.device.type != "cpu":
-        count = 1
-    edges = [
-        part[0].item()
-        for part in torch.arange(model.instances).tensor_split(min(count, model.instances))
-    ]
-    return [slice(*pair) for pair in zip(edges, [*edges[1:], model.instances], strict=True)]
+    parts = torch.arange(model.instances).tensor_split(min(count, model.instances))
+    return [slice(int(part[0]), int(part[-1]) + 1) for part in parts]
 
 
 def _inputs(data, batch, seed):
     """Endless batches [instances, n, batch], each in the memory of the one before."""
     generator = data.generator(seed)
-    buffer = torch.empty(data.instances, data.n_features, batch, device=data.device)
+    buffer = torch.empty(data.instances, data.n_features, batch)
     while True:
         yield data.sample(batch, generator, out=buffer).transpose(1, 2)
 
@@ -247,8 +213,6 @@ def _fit_data(model, data):
         raise ValueError(
             f"the data have {data.n_features} features but the model has {model.n_features}"
         )
-    if data.device != model.W.device:
-        raise ValueError(f"the data are on {data.device} but the model is on {model.W.device}")
     return data.stacked(model.instances)
 
 

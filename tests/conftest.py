@@ -1,4 +1,4 @@
-"""Shared by all tests: determinism, and a clean drawing board."""
+"""Shared by all tests: one thread, determinism, and a clean drawing board."""
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -8,6 +8,8 @@ import torch
 from common.plots import style
 
 matplotlib.use("Agg")
+# Tensors are small here. More threads would wait for each other, and for whatever else is running.
+torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -6,18 +6,19 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from common.build import execution, notebook
+from common.build import execution
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 NOTEBOOK = Path("01_section/example.ipynb")
+
+pytestmark = pytest.mark.slow  # real kernels
 
 # Everything a notebook can leave behind, and every trace of the run that has to be taken out.
 EXAMPLE = [
@@ -98,7 +99,7 @@ def committed(root: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def published(tmp_path_factory):
     """A project after one full and one quick run."""
-    root = write_project(tmp_path_factory.mktemp("published"))
+    root = write_project(tmp_path_factory.mktemp("published") / "a folder with spaces")
     execution.run(root, NOTEBOOK)
     after_full = committed(root)
     execution.run(root, NOTEBOOK, quick=True)
@@ -181,6 +182,23 @@ def test_seconds_of_a_run_lie_beside_its_stamp(tmp_path):
     assert 1.5 <= seconds <= time.monotonic() - start + 0.1  # written with one decimal
 
 
+def test_a_run_uses_this_python_whatever_kernel_is_registered(tmp_path, monkeypatch):
+    write_notebook(tmp_path / NOTEBOOK, ["VALUE = 7", "import sys; print(sys.executable)"])
+    kernels = tmp_path / "data" / "kernels" / "python3"
+    kernels.mkdir(parents=True)
+    spec = {
+        "argv": ["/bin/false", "{connection_file}"],
+        "display_name": "mine",
+        "language": "python",
+    }
+    (kernels / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "data"))  # before the environment's own
+    execution.run(tmp_path, NOTEBOOK)
+    (output,) = nbformat.read(tmp_path / NOTEBOOK, as_version=4).cells[2].outputs
+    assert output.text.strip() == sys.executable
+
+
 def test_failing_cell_is_reported_and_changes_nothing(tmp_path):
     failing = [*EXAMPLE[:2], "def f():\n    raise ValueError('no such angle')\n\nf()", "late = 1"]
     root = write_project(tmp_path, failing)
@@ -239,15 +257,24 @@ def test_unreadable_notebook_is_refused(tmp_path):
 
 # --- interruptions -------------------------------------------------------------------------------
 
+# The first run waits for ten minutes, in the kernel and in what is put for {where}.
 WAITS_ONCE = """
 import fcntl, time
 from pathlib import Path
-if not Path("started").exists():
-    lock = open("lock", "w")
-    fcntl.flock(lock, fcntl.LOCK_EX)  # held for as long as the kernel lives
+from joblib import Parallel, delayed
+def locked(name):
+    lock = open(f"{{name}}.lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)  # held for as long as the process lives
+    return lock
+def wait(name):
+    lock = locked(name)
     Path("started").touch()
     time.sleep(600)
+if not Path("started").exists():
+    lock = locked("kernel")
+    {where}
 """
+IN_PROCESSES = "Parallel(2)(delayed(wait)(name) for name in ('one', 'two'))"
 
 
 def wait_for(condition) -> None:
@@ -266,9 +293,17 @@ def is_unlocked(path: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_interrupted_run_changes_nothing_and_the_next_one_recovers(tmp_path, signum):
-    write_notebook(tmp_path / NOTEBOOK, ["VALUE = 7", WAITS_ONCE])
+@pytest.mark.parametrize(
+    ("signum", "where"),
+    [
+        (signal.SIGINT, IN_PROCESSES),
+        (signal.SIGTERM, IN_PROCESSES),
+        (signal.SIGKILL, "wait('kernel too')"),  # processes end what they are at
+    ],
+    ids=["SIGINT", "SIGTERM", "SIGKILL"],
+)
+def test_interrupted_run_changes_nothing_and_the_next_one_recovers(tmp_path, signum, where):
+    write_notebook(tmp_path / NOTEBOOK, ["VALUE = 7", WAITS_ONCE.format(where=where)])
     before = (tmp_path / NOTEBOOK).read_bytes()
     runner = subprocess.Popen(**command(tmp_path), stderr=subprocess.PIPE)
     wait_for(lambda: (tmp_path / "01_section/started").exists())
@@ -283,7 +318,8 @@ def test_interrupted_run_changes_nothing_and_the_next_one_recovers(tmp_path, sig
         assert runner.returncode == 128 + signum
         assert f"Interrupted by {signum.name}" in report
         assert "code cell 2 of 2" in report
-    wait_for(lambda: is_unlocked(tmp_path / "01_section/lock"))  # no kernel is left behind
+    locks = list(tmp_path.glob("01_section/*.lock"))
+    wait_for(lambda: all(is_unlocked(lock) for lock in locks))  # no process is left behind
 
     execution.run(tmp_path, NOTEBOOK)
     assert (tmp_path / "build/stamps/01_section/example.done").exists()
@@ -302,129 +338,7 @@ def heeded_interrupts():
 @pytest.mark.usefixtures("heeded_interrupts")
 def test_signals_during_publishing_wait_until_it_is_complete():
     steps = []
-    with pytest.raises(KeyboardInterrupt), execution._signals_held_back():
+    with pytest.raises(KeyboardInterrupt), execution.signals_held_back():
         signal.raise_signal(signal.SIGINT)
         steps.append("published")
     assert steps == ["published"]
-
-
-# --- cleaning, without a kernel ------------------------------------------------------------------
-
-
-def stream(text: str, name: str = "stdout"):
-    return new_output("stream", name=name, text=text)
-
-
-def cleaned(outputs: list, root: Path = Path("/somewhere/project")) -> list:
-    nb = new_notebook(cells=[new_code_cell("", outputs=outputs)])
-    notebook.clean(nb, root, known_ids=set())
-    return nb.cells[0].outputs
-
-
-def test_pieces_of_a_stream_are_joined_in_a_fixed_order():
-    figure = new_output("display_data", {"image/png": "abc"})
-    early = [stream("w\n", "stderr"), stream("a\n"), stream("b\n")]
-    outputs = cleaned([*early, figure, stream("c\n")])
-    assert outputs == [stream("a\nb\n"), stream("w\n", "stderr"), figure, stream("c\n")]
-
-
-def test_progress_bars_are_removed_and_warnings_kept():
-    bar = "\r  0%|   | 0/3\r100%|###| 3/3\n"
-    assert cleaned([stream(bar, "stderr")]) == []
-    assert cleaned([stream(bar[:9], "stderr"), stream(bar[9:], "stderr")]) == []
-    assert cleaned([stream(bar + "careful\n", "stderr")]) == [stream("careful\n", "stderr")]
-    widget = {"application/vnd.jupyter.widget-view+json": {}, "text/plain": "bar"}
-    assert cleaned([new_output("display_data", widget)]) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("/somewhere/project/build/a.npz", "build/a.npz"),
-        ("in '/somewhere/project'", "in '.'"),
-        ("/somewhere/project2/a", "/somewhere/project2/a"),
-        (f"{tempfile.gettempdir()}/ipykernel_123/4567.py:3: W", "notebook_cell.py:3: W"),
-        ("/var/folders/x_/T/ipykernel_1/2.py:3: W", "notebook_cell.py:3: W"),
-        ("<Axes object at 0x7f00aa>", "<Axes object at 0x0>"),
-    ],
-)
-def test_names_of_this_machine_are_scrubbed(text, expected):
-    assert cleaned([stream(text)]) == [stream(expected)]
-    html = new_output("display_data", {"text/html": text, "image/png": text})
-    assert cleaned([html])[0].data == {"text/html": expected, "image/png": text}
-
-
-def test_metadata_is_normalised_and_the_rest_kept():
-    cell = new_code_cell("", metadata={"tags": [], "papermill": {}, "execution": {}, "mine": 1})
-    known = new_code_cell("", metadata={"tags": ["parameters"]}, id="known")
-    nb = new_notebook(cells=[cell, known], metadata={"papermill": {}, "quick": {"STEPS": 2}})
-    nb.metadata.kernelspec = {"name": "my-kernel"}
-    nb.metadata.language_info = {"name": "python", "version": "3.99"}
-    notebook.clean(nb, Path("/x"), known_ids={"known"})
-    assert [c.id for c in nb.cells] == ["cell-1", "known"]
-    assert [c.metadata for c in nb.cells] == [{"mine": 1}, {"tags": ["parameters"]}]
-    assert set(nb.metadata) == {"kernelspec", "language_info", "quick"}
-    assert nb.metadata.kernelspec.name == "python3"
-    assert "version" not in nb.metadata.language_info
-
-
-PACKAGES = {
-    "common/__init__.py": "",
-    "common/data.py": "",
-    "common/exact/__init__.py": "from common.exact.loss import loss",
-    "common/exact/loss.py": "from .cube import row\nloss = 1",
-    "common/exact/cube.py": "from ..data import X\nrow = 2",
-    "common/exact/other.py": "from common import extra",
-    "common/extra.py": "",
-}
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("from common.exact import loss", "__init__ data exact/__init__ exact/cube exact/loss"),
-        ("import common.exact.cube", "__init__ data exact/__init__ exact/cube exact/loss"),
-        ("from common.exact.cube import row", "__init__ data exact/__init__ exact/cube exact/loss"),
-        (
-            "from common.exact import other as o",
-            "__init__ data exact/__init__ exact/cube exact/loss exact/other extra",
-        ),
-        ("from common import exact, data", "__init__ data exact/__init__ exact/cube exact/loss"),
-        ("from common import extra", "__init__ extra"),
-        ("import commonplace, numpy", ""),
-    ],
-)
-def test_imports_follow_packages(tmp_path, source, expected):
-    """Names against submodules, relative imports, and every __init__.py on the way."""
-    for name, text in PACKAGES.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    nb = new_notebook(cells=[new_code_cell(source)])
-    found = notebook.imported_modules(nb, tmp_path)
-    assert found == [f"common/{name}.py" for name in expected.split()]
-
-
-def test_what_was_read_is_what_python_imports():
-    """For every notebook: the modules found by reading are those that its imports load."""
-    for path in sorted(REPOSITORY.glob("0*_*/*.ipynb")):
-        nb = nbformat.read(path, as_version=4)
-        source = next(c.source for c in nb.cells if c.cell_type == "code")
-        tail = "; print(*(m for m in sys.modules if m.split('.')[0] == 'common'))"
-        code = f"exec({source!r}){tail}"
-        run = subprocess.run(
-            [sys.executable, "-c", "import sys; " + code],
-            cwd=path.parent, capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        loaded = set()
-        for name in run.stdout.split():
-            file = REPOSITORY.joinpath(*name.split("."))
-            file = file / "__init__.py" if file.is_dir() else file.with_suffix(".py")
-            loaded.add(file.relative_to(REPOSITORY).as_posix())
-        assert loaded == set(notebook.imported_modules(nb, REPOSITORY)), path.name
-
-
-def test_imports_are_found_behind_magic_lines(tmp_path):
-    write_project(tmp_path)
-    cell = new_code_cell("%matplotlib inline\n!ls\nimport common.data, os")
-    found = notebook.imported_modules(new_notebook(cells=[cell]), tmp_path)
-    assert found == ["common/__init__.py", "common/data.py"]

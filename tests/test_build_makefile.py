@@ -9,13 +9,15 @@ import re
 import shutil
 import subprocess
 import time
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MAKE = shutil.which("make")
-TOOLS = "awk cat cmp cp env find grep head mkdir mv rm sh sleep touch tr"
+TOOLS = "awk cat cmp cp env find grep head mkdir mv rm sed sh sleep sort touch tr"
 
 # The notebooks of the project, each with the modules of common that it imports.
 NOTEBOOKS = {
@@ -30,10 +32,13 @@ ROBUSTNESS = "02_second/robustness"
 # so that under -j two of them overlap.
 VENV_PYTHON = """#!/bin/sh
 case "$*" in
+*platform.machine*) echo "${PLATFORM:-Linux x86_64}" ;;
 -c*) echo "${VENV_VERSION:-3.12}" ;;
 "-m pip --version") ;;
+"-m pip freeze"*) cat frozen ;;
 "-m common.build.readme") echo refreshed >>README.md ;;
-"-m pip install"*) echo pip >>calls.txt; exit ${PIP_STATUS:-0} ;;
+"-m pip install"*"-r requirements.txt -c common/build/constraints.txt")
+    echo pip >>calls.txt; exit ${PIP_STATUS:-0} ;;
 "-m common.build.execution"*)
     build=build
     for last; do [ "$last" = --quick ] && build=build/quick; done
@@ -97,9 +102,10 @@ class Project:
             (root / "bin" / tool).symlink_to(shutil.which(tool))
         for name in ("Makefile", "common/build/setup.sh"):
             self.write(name, (REPOSITORY / name).read_text())
-        self.write("requirements.txt", "torch")
+        self.write("requirements.txt", "torch==2\n")
+        self.write("common/build/constraints.txt", "# why\n\nsix==1\n")
         self.write(".venv/bin/python", VENV_PYTHON)
-        self.write(".venv/requirements.txt", "torch")
+        self.write(".venv/requirements.txt", "torch==2\n# why\n\nsix==1\n")
         for name, modules in (NOTEBOOKS | {ROBUSTNESS: "common/data.py"}).items():
             self.write(f"{name}.ipynb", modules)
         for name in ("data", "plots/style", "geometry", "build/readme"):
@@ -165,7 +171,8 @@ def test_help_is_the_default_and_lists_every_target(project):
     shown = project.make().stdout
     assert shown == project.make("help").stdout
     listed = set(re.findall(r"^  (\S+) +\S", shown, re.MULTILINE))
-    targets = "help figures findings.pdf robustness reproduce test lab html bench clean"
+    targets = "help figures findings.pdf robustness reproduce check test lab html bench"
+    targets += " constraints clean"
     assert listed == {*targets.split(), "01_first", "02_second"}
     assert project.calls() == []
 
@@ -186,6 +193,7 @@ def test_second_run_does_nothing(project):
         ("common/build/setup.sh", []),
         ("02_second/three.ipynb", ["three"]),
         ("requirements.txt", ["one", "three", "two"]),
+        ("common/build/constraints.txt", ["one", "three", "two"]),
     ],
 )
 def test_a_change_reruns_what_depends_on_it(project, changed, expected):
@@ -255,8 +263,11 @@ def test_readme_is_refreshed_after_the_notebooks_and_when_it_was_edited(project)
 
 
 def test_tests_and_lab_and_benchmarks_and_pages(project):
+    check = ["-m ruff check .", "-m ruff format --check .", "-m pytest -m not slow"]
+    project.make("check")
+    assert project.calls() == check
     project.make("test")
-    assert project.calls() == ["-m ruff check .", "-m ruff format --check .", "-m pytest"]
+    assert project.calls() == [*check, "-m pytest -m slow"]
     project.make("lab")
     project.make("bench")
     project.make("reproduce")
@@ -478,15 +489,54 @@ def test_same_requirements_with_a_new_time_need_no_network(project):
     assert "pip" not in project.calls()
 
 
-def test_changed_requirements_update_the_environment(project):
-    project.write("requirements.txt", "torch numpy", age=0)
+@pytest.mark.parametrize("name", ["requirements.txt", "common/build/constraints.txt"])
+def test_changed_pins_update_the_environment(project, name):
+    project.write(name, "numpy==2", age=0)
     assert project.make("figures").returncode == 0
     assert project.calls()[0] == "pip"
-    assert (project.root / ".venv/requirements.txt").read_text() == "torch numpy"
+    assert "numpy==2" in (project.root / ".venv/requirements.txt").read_text()
+    project.make("figures")
+    assert project.calls() == []
+
+
+def test_constraints_are_what_pip_brought_along(project):
+    frozen = ["Torch==2+cpu", "MarkupSafe==3.0.4", "mine @ file:///tmp/mine", "a_b==2026.1.post1"]
+    project.write("frozen", "\n".join(frozen) + "\n")
+    assert project.make("constraints").returncode == 0
+    written = (project.root / "common/build/constraints.txt").read_text()
+    assert written == "# why\n\na-b==2026.1.post1\nmarkupsafe==3.0.4\n"
+    project.make("lab")
+    assert project.calls() == ["-m jupyterlab"]  # and no pip: that is what is installed
+
+
+def test_the_constraints_pin_exactly_and_leave_direct_dependencies_alone():
+    def pinned(name):
+        lines = (REPOSITORY / name).read_text().splitlines()
+        return [line.split()[0].split("==") for line in lines if line and line[0] != "#"]
+
+    direct = dict(pinned("requirements.txt"))
+    brought = dict(pinned("common/build/constraints.txt"))
+    assert len(brought) > 50
+    assert not direct.keys() & brought.keys()
+    assert not any(set("+@/ ") & set(version) for version in [*direct.values(), *brought.values()])
+
+
+def test_what_is_installed_also_suits_the_oldest_python():
+    """Debian 12 has 3.11.2, and pip takes the newest release that the Python at hand can use."""
+    needed = {d.name: d.metadata["Requires-Python"] or "" for d in metadata.distributions()}
+    assert [name for name, pythons in needed.items() if "3.11.0" not in SpecifierSet(pythons)] == []
+
+
+def test_intel_macs_are_told_before_pip_fails(project):
+    shutil.rmtree(project.root / ".venv")
+    done = project.make("figures", PLATFORM="Darwin x86_64")
+    assert done.returncode != 0
+    assert "PyTorch has no packages for Intel Macs any more" in done.stderr
+    assert "pip" not in project.calls()
 
 
 def test_failing_pip_stops_and_is_tried_again(project):
-    project.write("requirements.txt", "nonsense", age=0)
+    project.write("requirements.txt", "nonsense\n", age=0)
     done = project.make("figures", PIP_STATUS="1")
     assert done.returncode != 0
     assert "pip could not install requirements.txt" in done.stderr
@@ -519,4 +569,4 @@ def test_unknown_set_up_step_is_refused(project):
         ["sh", "common/build/setup.sh", "ruby"], cwd=project.root, capture_output=True, text=True
     )
     assert done.returncode != 0
-    assert "python | tex, not 'ruby'" in done.stderr
+    assert "python | tex | constraints, not 'ruby'" in done.stderr

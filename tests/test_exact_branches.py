@@ -23,6 +23,7 @@ def five():
     return model, *model.transitions(torch.logspace(-0.05, -0.92, 6, dtype=torch.float64))
 
 
+@pytest.mark.slow
 def test_transitions_of_the_opening_figure(five):
     """Densities and norms of the third and fourth feature as found by an independent recomputation
     (quadrature, and a branch follower of its own)."""
@@ -39,6 +40,7 @@ def test_transitions_of_the_opening_figure(five):
     assert pentagon[0][4] < 1e-6 and min(pentagon[1]) > 0.99
 
 
+@pytest.mark.slow
 def test_at_a_jump_both_losses_are_equal_and_the_better_one_changes(five):
     model, jumps, _ = five
     for jump in jumps:
@@ -50,6 +52,7 @@ def test_at_a_jump_both_losses_are_equal_and_the_better_one_changes(five):
         assert higher[0] < higher[1] and lower[0] > lower[1]
 
 
+@pytest.mark.slow
 def test_slope_is_that_of_the_optimal_loss(five):
     model, _, states = five
     for state in states:
@@ -57,6 +60,7 @@ def test_slope_is_that_of_the_optimal_loss(five):
         assert model.slope(state) == pytest.approx((up - down) / (2e-4 * state.density), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_third_feature_vanishes_where_the_closed_form_says(five):
     model, jumps, _ = five
     density, error = model.vanishing(lambda W: W[:, 2].norm().item(), jumps[0].above, 0.88)
@@ -64,6 +68,7 @@ def test_third_feature_vanishes_where_the_closed_form_says(five):
     assert density == pytest.approx(linear_is_stable_above(1 / 0.9).item(), abs=error)
 
 
+@pytest.mark.slow
 def test_a_branch_that_ends_is_not_followed_beyond(five):
     """The pentagon does not exist at density 0.9."""
     model, _, states = five
@@ -132,6 +137,7 @@ def test_transitions_need_descending_densities():
     assert math.isclose(Model(2, 1).optima([0.5])[0].density, 0.5)
 
 
+@pytest.mark.slow
 def test_the_third_feature_leaves_the_line_of_the_second(five):
     """On the line at 0.7308 and off it at 0.7307, as an independent recomputation found."""
     model, jumps, _ = five

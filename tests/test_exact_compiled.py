@@ -92,7 +92,7 @@ def test_starts_are_of_two_kinds_in_mirrored_pairs():
     assert torch.equal(W[0::2, :, -1], -W[1::2, :, -1])
     assert torch.equal(b[0::2], b[1::2])
     assert (b[[0, 1, 4, 5]] == 0).all() and (b[[2, 3, 6, 7]] < 0).all()
-    assert torch.allclose(W[[2, 3, 6, 7]].norm(dim=1), torch.tensor(problem.NORM).double())
+    assert torch.allclose(W[[2, 3, 6, 7]].norm(dim=1), torch.tensor(problem.START_NORM).double())
 
 
 def test_rearranged_models_exchange_features_or_turn_one():

@@ -95,6 +95,7 @@ def test_more_active_features_than_there_are_are_refused():
         loss_by_active_features(torch.zeros(2, 3), torch.zeros(3), 0.1, most=4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["relu", "linear"])
 @pytest.mark.parametrize(("n", "m"), [(5, 2), (8, 3)])
 def test_monte_carlo(n, m, output, generator):

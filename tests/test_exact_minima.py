@@ -36,6 +36,7 @@ def test_never_above_the_papers_candidates(m):
     assert (best.loss <= candidates.min(0).values * (1 + 1e-9)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m", "cells", "restarts"), [(2, 1, 300, 16), (3, 2, 100, 32)])
 def test_three_hundred_more_starts_find_nothing_lower(n, m, cells, restarts):
     """At random cells of the maps: no further start ends more than 0.1 % lower."""
@@ -47,6 +48,7 @@ def test_three_hundred_more_starts_find_nothing_lower(n, m, cells, restarts):
     assert lower.sum() == 0
 
 
+@pytest.mark.slow
 def test_scipy_agrees():
     """scipy's BFGS from random starts, one cell: the same least loss, to 1e-8."""
     importance = torch.tensor([1.0, 0.6], dtype=torch.float64)
@@ -87,6 +89,7 @@ def test_a_grid_has_the_shape_of_its_arguments():
     assert best.loss[1, 1].item() == pytest.approx(alone.loss.item(), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_many_features_by_the_series():
     """n = 12: converged, and lower than the linear optimum where the ReLU helps."""
     importance = importance_decay(12, 0.8)

@@ -22,6 +22,7 @@ def arrangement(n, m, noise, generator):
     return W, b
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [1.0, 0.3, 0.03, 0.001])
 @pytest.mark.parametrize("noise", [0.0, 1e-6, 0.01, 0.2])
 def test_twelve_features(noise, p, generator):
@@ -49,6 +50,7 @@ def test_a_bias_within_reach_of_negligible_entries(p, size, generator):
         assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(20, 5), (80, 20)])
 def test_trained_models(n, m):
     """Default accuracy 1e-6 on models as training leaves them."""

@@ -1,7 +1,6 @@
 """Geometry: hand-computed examples, dead features, invariances."""
 
 import math
-from itertools import permutations
 
 import pytest
 import torch
@@ -118,31 +117,6 @@ def test_align_picks_one_drawing(mirror):
 def test_joined_at_counts_only_joining_for_good():
     norms = torch.tensor([[0.1, 0.9, 0.1], [0.7, 0.1, 0.2], [0.8, 0.6, 0.3]])
     assert geometry.joined_at(norms, [0, 10, 20]) == [10, 20, None]
-
-
-def test_joined_in_order_counts_pairs_that_join_at_different_steps():
-    norms = torch.tensor([[0.9, 0.1, 0.1, 0.1], [0.9, 0.1, 0.9, 0.1], [0.9, 0.9, 0.9, 0.1]])
-    # Features 0, 2, 1 in this order, 3 never: two of the three pairs are in order.
-    assert geometry.joined_in_order(norms, [0, 1, 2]) == pytest.approx(2 / 3)
-    assert geometry.joined_in_order(norms[2:], [2]) is None
-
-
-def test_arrangement_ignores_rotation_and_reflection():
-    generator = torch.Generator().manual_seed(0)
-    for order in ([0, 1, 2, 3, 4], [0, 3, 1, 4, 2]):
-        W = geometry.regular_polygon(5)[:, order]
-        Q = torch.linalg.qr(torch.randn(2, 2, generator=generator, dtype=torch.float64)).Q
-        for orthogonal in (Q, Q.flip(0)):  # of either determinant
-            assert geometry.arrangement(orthogonal @ W) == geometry.arrangement(W)
-
-
-@pytest.mark.parametrize(("n", "kinds"), [(4, 3), (5, 12)])
-def test_arrangements_are_counted_as_combinatorics_does(n, kinds):
-    # Four features in two antipodal pairs: 3 pairings. Five around a circle: 4!/2 orders.
-    W = geometry.regular_polygon(n)
-    found = {geometry.arrangement(W[:, list(order)]) for order in permutations(range(n))}
-    assert len(found) == kinds
-    assert geometry.arrangement(0 * W) == ()
 
 
 def test_arrays_are_welcome_and_shapes_are_checked():

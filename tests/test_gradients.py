@@ -55,8 +55,7 @@ def test_gradients_equal_autograd(hidden, output, tied, generator, x, importance
     with torch.no_grad():
         ours = Gradients(model, part, importance[part], share[part], BATCH)
         for _ in range(2):  # buffers are used again and must not remember
-            found = ours.step(x[part].transpose(1, 2), measure=True)
-    assert torch.allclose(found, loss[part], rtol=1e-12)
+            ours.step(x[part].transpose(1, 2))
 
     gradient = {"b": ours.decoder.grad[:, -1], "W": ours.encoder.grad[:, :-1]}
     if not tied:

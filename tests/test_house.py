@@ -11,7 +11,7 @@ import common
 HOUSE = Path(common.__file__).parent
 # From what knows nothing of the others to what may know them all. A topic knows the core and what
 # stands before it here; of each other topics know nothing.
-PORTABLE = {"exact.checks", "exact.cube", "exact.linear", "exact.loss", "exact.series"}
+PORTABLE = {f"exact.{name}" for name in ("atoms", "checks", "cube", "linear", "loss", "series")}
 CORE = ("parallel", "geometry", "data", "model", "gradients", "training", "exact")
 CORE += ("restarts", "theory", "artifacts")
 TOPICS = {
@@ -44,6 +44,7 @@ def imports(module):
             assert not node.level or module in PORTABLE, "absolute imports only"
             names |= {f"{node.module}.{alias.name}" for alias in node.names if not node.level}
     below = {name.removeprefix("common.") for name in names if name.startswith("common.")}
+    below = {name for name in below if not name.isupper()}  # constants of the package itself
     portable = {one for one in PORTABLE if any(f"{name}.".startswith(f"{one}.") for name in below)}
     others = {
         name.split(".")[0] for name in below if not any(name.startswith(one) for one in portable)

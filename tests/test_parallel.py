@@ -12,6 +12,14 @@ import torch
 from common.parallel import cpu_count, in_processes, on_all_cores, one_thread
 
 
+@pytest.fixture(autouse=True)
+def two_threads():
+    """What a notebook has on two cores, so that giving threads back can be told from not."""
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(1)
+
+
 def square(x):
     return x * x
 

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from common.exact import population_loss
 from common.phases import diagram
 from common.phases.diagram import JOINT, OTHER, PHASES
 from common.theory import DEDICATED, DROPPED, OTHERS_PAIRED, PAIRED, phase_boundary
-from common.training import Recipe
 
 
 def names(codes):
@@ -120,26 +118,22 @@ def test_agreement():
     assert math.isnan(diagram.agreement(one, other, torch.zeros(2, 2, dtype=torch.bool)))
 
 
-def test_trained_map_aggregates():
-    loss = torch.tensor([[[3.0, 1.0, 2.0]]])
-    values = torch.tensor([[[10.0, 20.0, 60.0]]])
-    runs = diagram.TrainedMap(values[..., None, None], values[..., None], loss)
-    assert runs.lowest(values).item() == 20
-    assert runs.mean(values).item() == 30
-    assert runs.mean_without_worst(values).item() == 40
-    assert diagram.stuck(loss, torch.tensor([[1.0]]), 0.5).tolist() == [[[True, False, True]]]
-    assert diagram.stuck_share(loss, torch.tensor([[1.0]]), 0.5).item() == pytest.approx(2 / 3)
+def test_agreements_are_those_of_all_cells_and_of_those_outside_a_band():
+    exact = torch.tensor([[0, 1], [2, 2]])
+    maps = {"theory": torch.zeros(2, 2), "exact": exact, "trained": exact.clone()}
+    found = diagram.agreements(maps, torch.tensor([[False, True], [False, True]]))
+    assert found["trained", "exact"] == (1, 1)
+    assert found["theory", "exact"] == found["theory", "trained"] == (0.25, 0.5)
 
 
-def test_trained_map_puts_every_cell_in_its_place():
-    """Losses must be those of the cell's own density and importance, whatever the blocks."""
-    density, ratio = diagram.window(3, 4)
-    recipe = Recipe(5, 8, 1e-2, 0.0, cosine=True, skip_empty=True)
-    runs = diagram.trained_map(2, 1, density, ratio, restarts=2, recipe=recipe, rows=2)
-    grid = diagram.importances(ratio, 2)[None, :, None].expand(3, 4, 2, 2)
-    expected = population_loss(runs.W, runs.b, density[:, None, None].expand(3, 4, 2), grid)
-    assert runs.W.shape == (3, 4, 2, 1, 2)
-    torch.testing.assert_close(runs.loss, expected)
+def test_improvement_finds_a_cell_that_is_not_minimal():
+    """A map whose losses are all too high, of more columns than rows."""
+    density, ratio = diagram.window(3, 5, lowest_density=0.2)
+    found = diagram.exact_map(2, 1, density, ratio, restarts=4)
+    options = {"cells": 4, "restarts": 4}
+    assert abs(diagram.improvement(found, density, ratio, **options)) < 1e-9
+    found.loss = found.loss / 0.9
+    assert diagram.improvement(found, density, ratio, **options) == pytest.approx(0.1)
 
 
 def test_exact_map_has_the_symmetry_of_the_window():
@@ -160,24 +154,6 @@ def test_linear_loss_is_that_of_the_linear_optimum():
 def test_same_sign():
     W = torch.tensor([[0.3, 1.0], [-0.3, -1.0], [0.3, -1.0], [0.0, 1.0]])[:, None]
     assert diagram.same_sign(W).tolist() == [True, True, False, False]
-
-
-def test_runs_in_another_minimum_are_not_unfinished():
-    """At p = 0.2, r = 1.5: a start near the pair reaches it, one near its same-sign shadow does
-    not. In the dense cell beside it the first would end at the linear optimum."""
-    density, ratio = torch.tensor([1.0, 0.2]).double(), torch.tensor([1.5]).double()
-    optimum = diagram.exact_map(2, 1, density, ratio, restarts=8)
-    W = torch.tensor([[1.1, -0.9], [0.25, 1.0], [0.9, -0.9]]).double()
-    W, b = W[:, None].expand(2, 1, 3, 1, 2), torch.zeros(2, 1, 3, 2).double()
-    grid = diagram.importances(ratio, 2)[:, None].expand(2, 1, 3, 2)
-    loss = population_loss(W, b, density[:, None, None].expand(2, 1, 3), grid)
-    runs = diagram.TrainedMap(W, b, loss)
-    which = diagram.stuck(loss, optimum.loss, 0.01)
-    which[0, 0, 1:] = False
-    found = diagram.unfinished(runs, which, density, ratio, optimum.loss, 0.01)
-    assert found.tolist() == [True, True, False, True]
-    nothing = torch.zeros_like(which)
-    assert not len(diagram.unfinished(runs, nothing, density, ratio, optimum.loss, 0.01))
 
 
 @pytest.mark.parametrize(

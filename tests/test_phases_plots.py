@@ -150,3 +150,26 @@ def test_panels_share_a_row_and_leave_room_for_a_key():
     fig, axes, key = phase_plots.panels(3, key=True)
     assert len(axes) == 3 and key in fig.axes and key not in list(axes)
     assert phase_plots.panels(2)[2] is None
+
+
+def test_rows_of_maps_have_their_titles_and_room_for_more():
+    density, ratio = diagram.window(5, 5)
+    flat, codes = torch.zeros(5, 5), torch.full((5, 5), PHASES.index(PAIRED))
+    fig, axes = phase_plots.channel_maps({"one": (flat, flat)}, density, ratio, more=1)
+    assert [ax.get_title() for ax in axes] == ["one", ""] and len(fig.axes) == 3
+    fig, axes = phase_plots.named_maps({"theory": codes, "exact": codes}, density, ratio)
+    assert [ax.get_title() for ax in axes] == ["theory", "exact optimum"] and fig.legends
+    fig = phase_plots.aggregation({"mean": (flat, flat)}, flat, density, ratio)
+    assert [ax.get_title() for ax in fig.axes[:2]] == ["(a) mean", "(b) runs stuck"]
+    window = (density, ratio)
+    fig, axes = phase_plots.theory_exact_trained(codes, (flat, flat), (flat, flat), window, window)
+    assert [ax.get_title() for ax in axes] == ["theory", "exact optimum", "trained, lowest loss"]
+
+
+def test_ticks_of_a_logarithmic_axis_are_the_given_ones():
+    _, ax = plt.subplots()
+    ax.plot([0.1, 10], [0, 1])
+    phase_plots.log_ticks([0.2, 1, 5], ax)
+    assert ax.get_xscale() == "log"
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["0.2", "1", "5"]
+    assert not len(ax.get_xticks(minor=True))

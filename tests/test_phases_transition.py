@@ -44,6 +44,7 @@ def test_the_pair_takes_over_where_it_becomes_better_than_the_linear_model(line)
     assert line.crossing.W_upper[2, 0, 0].abs() < 1e-3
 
 
+@pytest.mark.slow
 def test_minima_end_at_their_folds(line):
     """At r = 1.5 the density of the stationary points at a first weight -a turns twice."""
 
@@ -71,6 +72,7 @@ def test_searches_bracket_the_takeover(line):
     assert (line.crossing.slope_lower > line.crossing.slope_upper).all()
 
 
+@pytest.mark.slow
 def test_takeover_does_not_depend_on_which_feature_is_the_extra_one():
     r = torch.tensor([2.0, 0.5], dtype=torch.float64)
     found = transition.takeover(SEARCH, r, restarts=8, step=0.1).crossing

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.phases import transition_plots
+from common.phases import diagram, transition, transition_plots
 
 pytestmark = pytest.mark.usefixtures("drawing")
 
@@ -35,9 +35,40 @@ def test_a_cut_shows_the_slope_of_the_loss():
     x = torch.logspace(0, -1, 50)  # descending, as densities are
     norms = torch.stack([x, 1 - x], 1)
     _, axes = plt.subplots(3)
-    transition_plots.cut_column(x, 3 * x + 1, norms, x**2, axes, "density", "a cut")
+    transition_plots.cut_column(x, 3 * x + 1, norms, x**2, axes, "density", "a cut", [0.2, 1])
     assert [line.get_label() for line in axes[0].lines] == ["first", "extra"]
     assert axes[0].lines[1].get_ydata() == pytest.approx(1 - x.numpy())
     assert axes[1].lines[0].get_ydata() == pytest.approx(x.numpy() ** 2)
     assert axes[2].lines[0].get_ydata() == pytest.approx(3, rel=1e-3)
     assert axes[2].get_xlim() == pytest.approx((0.1, 1))
+
+
+def test_cuts_stand_side_by_side():
+    x = torch.logspace(0, -1, 20)
+    cut = (x, x, torch.stack([x, x], 1), x)
+    fig = transition_plots.cuts({"one": cut, "two": cut}, {"three": cut})
+    titles = [ax.get_title() for ax in fig.axes]
+    assert len(titles) == 9 and titles[:3] == ["one", "two", "three"]
+    assert [ax.get_xlabel() for ax in fig.axes[6:]] == ["density", "density", "$r$"]
+
+
+def test_the_onset_is_mirrored_and_compared_with_theory():
+    r, theory = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0.8, 0.4, 0.2])
+    window = diagram.window(5, 5)
+    fig = transition_plots.onset_lines(r, 1.1 * theory, theory, 0 * window[1], window)
+    left, right = fig.axes
+    lines = {line.get_label(): line for line in left.lines}
+    assert lines["exact"].get_xdata() == pytest.approx([0.25, 0.5, 1, 1, 2, 4])
+    assert lines["theory"].get_ydata() == pytest.approx([0.2, 0.4, 0.8, 0.8, 0.4, 0.2])
+    assert right.lines[0].get_ydata() == pytest.approx(1.1)
+
+
+def test_jumps_go_from_above_the_line_to_below_it():
+    W = torch.tensor([[-0.2, 1.0], [0.3, 1.0]])[:, None]
+    slopes = torch.tensor([0.1, 0.2])
+    crossing = transition.Crossing(slopes, W, 2 * W, slopes, 3 * slopes)
+    weights, slope = transition_plots.jumps([1.0, 2.0], crossing).axes
+    drawn = {line.get_label(): line.get_ydata() for line in weights.lines}
+    assert drawn["above the line"] == pytest.approx([0.2, 0.3])
+    assert drawn["below the line"] == pytest.approx([0.4, 0.6])
+    assert slope.lines[1].get_ydata() == pytest.approx(3 * slope.lines[0].get_ydata())

@@ -16,6 +16,7 @@ from common.recovery.blind import (
 )
 from common.recovery.methods import METHODS, random_dictionary, recover, tight_frame
 from common.recovery.networks import train_autoencoder, train_decoder
+from common.recovery.plots import slug
 from common.recovery.study import (
     TEST,
     best_method,
@@ -192,12 +193,6 @@ def test_all_supports_takes_fewer_features_than_it_may_use():
     assert np.isfinite(recover("all supports", np.ones((1, 2)), W, 4)).all()
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_missing_setting_is_named(method):
-    with pytest.raises(ValueError, match=f"{METHODS[method].needs}.*the setting given is None"):
-        recover(method, np.zeros((1, 3)), np.eye(3))
-
-
 @pytest.mark.parametrize(
     ("method", "needs"), [("best linear", "density"), ("ReLU decoder", "bias")]
 )
@@ -209,15 +204,13 @@ def test_what_is_known_cannot_be_chosen(method, needs, W, x):
 def test_bad_input_is_refused():
     W = np.eye(3)
     with pytest.raises(ValueError, match="unknown method 'magic'"):
-        recover("magic", np.zeros((1, 3)), W)
+        recover("magic", np.zeros((1, 3)), W, 1)
     with pytest.raises(ValueError, match=r"do not fit: \[1, 4\], \[3, 3\]"):
         recover("OMP", np.zeros((1, 4)), W, 1)
     with pytest.raises(ValueError, match="do not fit"):
         recover("OMP", np.zeros(3), W, 1)
     with pytest.raises(ValueError, match="finite"):
         recover("OMP", np.full((1, 3), np.nan), W, 1)
-    with pytest.raises(ValueError, match="OMP needs a setting, for example 1"):
-        recover("OMP", np.zeros((1, 3)), W)
 
 
 # --- Judging -----------------------------------------------------------------------------------
@@ -284,6 +277,19 @@ def test_interval_and_saving():
     assert mean == 2 and half == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)
     assert interval([[1.0, 5.0]])[1].tolist() == [0, 0]
     assert saving(np.array([2.0, 2.0]), np.array([1.0, 1.0])) == (0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("OMP, x ≥ 0", "omp-nonnegative"),
+        ("Lasso (cd), x ≥ 0", "lasso-cd-nonnegative"),
+        ("dictionary learning, mini-batch", "dictionary-learning-mini-batch"),
+        ("tight frame", "tight-frame"),
+    ],
+)
+def test_methods_in_the_names_of_results(name, expected):
+    assert slug(name) == expected
 
 
 def test_reference_settings_know_what_answering_zero_costs():

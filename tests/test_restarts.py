@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from common import restarts
 from common.data import SparseFeatures
 from common.exact import population_loss
 from common.model import ToyModel
-from common.restarts import SAMPLES, Restarts, shared_loss, train_restarts
+from common.restarts import SAMPLES, Restarts, lowest, shared_loss, train_restarts
 from common.training import Recipe, estimate_loss
 
 SHORT = Recipe(
@@ -36,6 +37,15 @@ def test_best_is_the_lowest_loss_of_each_density():
     assert runs.pick(loss).tolist() == [1, 1]
     assert runs.excess()[0].tolist() == [2, 0, 1]
     assert runs.agreement().tolist() == pytest.approx([1 / 3, 2 / 3])
+
+
+def test_lowest_takes_the_slice_of_the_lowest_loss_whatever_the_shapes(generator):
+    loss = torch.rand(2, 3, 4, generator=generator)
+    values = torch.rand(2, 3, 4, 5, 6, generator=generator)
+    least, chosen = lowest(loss, loss, values)
+    assert torch.equal(least, loss.min(-1).values)
+    for i, j in ((0, 0), (1, 2)):
+        assert torch.equal(chosen[i, j], values[i, j, loss[i, j].argmin()])
 
 
 def test_a_hidden_relu_is_judged_on_fresh_inputs():
@@ -69,12 +79,13 @@ def test_untied_models_are_judged_with_their_own_decoder():
     assert torch.equal(run().effective(), run().W.mT @ run().W)
 
 
-def test_shared_loss_agrees_with_the_exact_loss_and_cancels_noise(generator):
+def test_shared_loss_agrees_with_the_exact_loss_and_cancels_noise(generator, monkeypatch):
     """On a linear hidden layer, where the exact loss is known; rotations make equal models."""
     W = torch.randn(1, 2, 4, generator=generator)
     Q = torch.linalg.qr(torch.randn(6, 2, 2, generator=generator)).Q
     model = ToyModel.from_weights(Q @ W, torch.full((6, 4), -0.1))
-    found = shared_loss(model, [0.3, 0.03], samples=2**16, finalists=3)
+    monkeypatch.setattr(restarts, "SAMPLES", 2**16)
+    found = shared_loss(model, [0.3, 0.03])
     exact = population_loss(model.W.detach(), model.b.detach(), [0.3] * 3 + [0.03] * 3)
     assert torch.allclose(found, exact, rtol=0.06)
     assert found[:3].std() < 1e-6 * found[0]  # the same inputs, so the same loss

@@ -71,6 +71,7 @@ def test_the_reference_agrees_with_a_sample():
     assert loss(w, b, 0.3, importance) == pytest.approx(errors.mean(), abs=4 * standard_error)
 
 
+@pytest.mark.slow
 def test_three_equal_rare_features_share_one_dimension():
     """At density 0.01 the third is short, and the loss lower than with a pair and a dropped one."""
     p = 0.01

@@ -23,7 +23,6 @@ class Fixed:
     def __init__(self, x):
         self.x, self.n_features, self.instances = x, x.shape[2], x.shape[0]
         self.density = self.sampled_share = torch.ones(x.shape[0], dtype=torch.float64)
-        self.device = x.device
 
     def generator(self, seed):
         return None
@@ -63,7 +62,7 @@ def small_blocks(monkeypatch):
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_a_stack_trained_in_blocks_ends_as_in_one(tied, generator, small_blocks, monkeypatch):
-    """On the same inputs: weights, losses and snapshots, in the order of the stack."""
+    """On the same inputs: weights and snapshots, in the order of the stack."""
     x = SparseFeatures(5, torch.linspace(0.1, 1, 10)).sample(SHORT.batch, generator)
     importance = torch.rand(10, 5, generator=generator)
     models = [
@@ -77,11 +76,9 @@ def test_a_stack_trained_in_blocks_ends_as_in_one(tied, generator, small_blocks,
     monkeypatch.setattr(training, "ONE_BLOCK", 2**30)
     assert len(training._blocks(models[1], SHORT.batch)) == 1
     one = train(models[1], Fixed(x), importance, **options)
-    assert some.steps == one.steps
-    assert torch.allclose(some.losses, one.losses, rtol=1e-5)
     for step in (0, 20):
-        for name, value in one.snapshots[step].items():
-            assert torch.allclose(some.snapshots[step][name], value, atol=1e-6)
+        for name, value in one[step].items():
+            assert torch.allclose(some[step][name], value, atol=1e-6)
     for name, value in models[1].state_dict().items():
         assert torch.allclose(models[0].state_dict()[name], value, atol=1e-6)
 
@@ -94,11 +91,12 @@ def test_blocks_draw_inputs_of_their_own_whatever_the_cores(small_blocks, monkey
         model = ToyModel(5, 2, 10)
         with torch.no_grad():
             model.W.copy_(torch.linspace(-1, 1, 10).reshape(1, 2, 5).expand(10, 2, 5))
-        return train(model, SparseFeatures(5, 0.3), recipe=SHORT).losses
+        train(model, SparseFeatures(5, 0.3), recipe=SHORT)
+        return model.W.detach()
 
     alone = run(1)
     assert torch.equal(alone, run(3))
-    assert len(alone[0].unique()) == 10
+    assert len(alone[:, 0, 0].unique()) == 10
 
 
 def test_an_interrupt_ends_all_blocks(small_blocks, monkeypatch):
@@ -129,11 +127,11 @@ def test_an_interrupt_ends_all_blocks(small_blocks, monkeypatch):
 def test_training_is_reproducible_from_its_seed():
     def run(seed):
         model = ToyModel(5, 2, 2, generator=torch.Generator().manual_seed(0))
-        history = train(model, SparseFeatures(5, 0.2), recipe=SHORT, seed=seed)
-        return model.W.detach(), history.losses
+        train(model, SparseFeatures(5, 0.2), recipe=SHORT, seed=seed)
+        return model.W.detach()
 
-    (W, losses), (again, losses_again), (other, _) = run(1), run(1), run(2)
-    assert torch.equal(W, again) and torch.equal(losses, losses_again)
+    W, again, other = run(1), run(1), run(2)
+    assert torch.equal(W, again)
     assert not torch.equal(W, other)
 
 
@@ -161,17 +159,15 @@ def test_training_reaches_the_linear_optimum(generator):
     assert ((loss / optimum - 1).abs() < 1e-3).all()
 
 
-def test_snapshots_and_recorded_losses(generator):
+def test_snapshots(generator):
     model = ToyModel(3, 2, 2, generator=generator)
     start = model.W.detach().clone()
     data = SparseFeatures(3, 0.5)
-    history = train(model, data, recipe=SHORT, snapshot_steps=[0, 7, 40], record_every=16)
-    assert sorted(history.snapshots) == [0, 7, 40]
-    assert torch.equal(history.snapshots[0]["W"], start)
-    assert torch.equal(history.snapshots[40]["W"], model.W)
-    assert not torch.equal(history.snapshots[7]["W"], start)
-    assert history.steps == [0, 16, 32, 39]
-    assert history.losses.shape == (4, 2)
+    snapshots = train(model, data, recipe=SHORT, snapshot_steps=[0, 7, 40])
+    assert sorted(snapshots) == [0, 7, 40]
+    assert torch.equal(snapshots[0]["W"], start)
+    assert torch.equal(snapshots[40]["W"], model.W)
+    assert not torch.equal(snapshots[7]["W"], start)
 
 
 def test_without_bias_the_bias_stays_zero(generator):
@@ -222,13 +218,3 @@ def test_bad_recipes_are_named():
         Recipe(1, 1, 0, 0, False, False)
     with pytest.raises(ValueError, match="weight_decay must be finite and at least 0, got -1"):
         Recipe(1, 1, 1e-3, -1, False, False)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_gives_the_cpus_result(generator):
-    """Same start, same inputs: 40 steps agree to float32 rounding."""
-    x = SparseFeatures(5, torch.tensor([1.0, 0.1])).sample(64, generator)
-    models = [ToyModel(5, 2, 2, generator=torch.Generator().manual_seed(3)) for _ in range(2)]
-    train(models[0], Fixed(x), recipe=SHORT)
-    train(models[1].cuda(), Fixed(x.cuda()), recipe=SHORT)
-    assert torch.allclose(models[0].W, models[1].W.cpu(), atol=1e-4)

@@ -51,29 +51,22 @@ def test_training_reduces_the_loss_and_repeats():
 
 def test_empty_inputs_are_added_exactly():
     """The losses of the first step, of inputs that are not empty, are those of all inputs."""
-    density, importance, batch = [0.02, 0.3], torch.tensor([1.0, 0.7, 0.5, 0.3]), 2**16
+    density, batch = [0.02, 0.3], 2**16
     model = DeepModel(4, 2, 6, 2, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         model.c += 0.2
         model.b += 0.3  # an empty input costs something
     data = SparseFeatures(4, density)
-    expected, error = estimate_loss(model, data, importance, samples=batch, seed=5)
+    expected, error = estimate_loss(model, data, samples=batch, seed=5)
     data = SparseFeatures(4, density, skip_empty=True)
     recipe = replace(SHORT, steps=1, batch=batch)
-    losses = train_deep(model, data, importance, recipe=recipe, seed=3)
+    losses = train_deep(model, data, recipe=recipe, seed=3)
     # Skipping empty inputs makes the standard error no larger, so the combined one is at most
     # sqrt(2) times `error`. Within 5 of those: false alarm about 1e-6 over all seeds.
     assert ((losses - expected).abs() < 5 * 2**0.5 * error).all()
     # Leaving out the empty inputs would change the loss by far more.
-    empty = (importance * model(torch.zeros(1, 1, 4))[:, 0] ** 2).sum(1)
+    empty = (model(torch.zeros(1, 1, 4))[:, 0] ** 2).sum(1)
     assert ((1 - data.sampled_share) * empty > 20 * error).all()
-
-
-def test_importance_zero_leaves_a_feature_alone():
-    model = DeepModel(3, 2, 8, generator=torch.Generator().manual_seed(1))
-    start = model.U.detach().clone()
-    train_deep(model, SparseFeatures(3, 0.5), [1.0, 1.0, 0.0], recipe=SHORT)
-    assert torch.equal(model.U[:, 2], start[:, 2]) and not torch.equal(model.U[:, 0], start[:, 0])
 
 
 def test_bad_sizes_are_named():

@@ -27,7 +27,7 @@ def test_a_grid_of_neurons_has_one_legend_and_one_colour_bar(generator):
     grid = variant_plots.neuron_grid([[W, W]], [[[0, 1, 2]] * 2], ["a", "b"], ["row"])
     left, right, bar = grid.axes
     assert [left.get_title(), right.get_title(), left.get_ylabel()] == ["a", "b", "row"]
-    assert bar.get_ylim() == (-variant_plots.STRONGEST, variant_plots.STRONGEST)
+    assert bar.get_ylim() == (-variant_plots.WEIGHT_LIMIT, variant_plots.WEIGHT_LIMIT)
     assert tuple(text.get_text() for text in grid.legends[0].get_texts()) == variant_plots.KINDS
 
 

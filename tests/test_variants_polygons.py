@@ -91,6 +91,7 @@ def test_the_pentagon_is_a_minimum_where_a_search_over_all_models_finds_it():
     assert (angle_gaps(search.W) - 72).abs().max() < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "low", "high", "edge", "mode", "below"),
     [
@@ -119,6 +120,17 @@ def test_descent_returns_to_a_polygon_just_inside_its_edge_and_leaves_it_outside
             assert spread > 0.02 and after.item() < before * (1 - 1e-4)
 
 
+@pytest.mark.slow
+def test_turning_points_of_the_pentagon():
+    """A minimum between 0.579 and 0.691 and again below 0.303."""
+    density = torch.tensor([0.8, 0.65, 0.4, 0.2, 0.1], dtype=torch.float64)
+    stable = torch.tensor([False, True, False, True, True])
+    edges, modes = zip(*polygons.turning_points(5, density, stable), strict=True)
+    assert edges == pytest.approx((0.691, 0.579, 0.303), rel=2e-3)
+    assert modes == (2, 1, 1)
+    assert polygons.turning_points(3, density, torch.ones(5, dtype=torch.bool)) == []
+
+
 def test_an_edge_needs_a_change():
     with pytest.raises(ValueError, match="different signs"):
         polygons.stability_edge(3, 0.5, 0.9)
@@ -145,6 +157,7 @@ def test_the_square_is_a_linear_model_at_density_1_and_flat():
     assert abs(value) < polygons.ROUNDING and not polygons.is_minimum(torch.tensor(value))
 
 
+@pytest.mark.slow
 def test_ten_corners_are_too_many_at_any_density():
     """However rare the features; nine become a minimum."""
     assert softest(10, 1e-4)[2] < -0.01

@@ -22,12 +22,14 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpecManager
 from papermill.exceptions import PapermillExecutionError
 
+from common import OUTPUT_VARIABLE
 from common.build import notebook
 from common.build.publishing import Job, publish, write_stamp
 
-OUTPUT_VARIABLE = "SUPERPOSITION_OUTPUT"  # tells common/artifacts.py where the staging directory is
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -46,6 +48,13 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, signum: int):
         super().__init__(signal.Signals(signum).name)
         self.status = 128 + signum
+
+
+class OwnKernel(AsyncKernelManager):
+    """Starts this interpreter, whatever kernel the user has registered under the same name."""
+
+    def __init__(self, **options):
+        super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
 
 
 def run(root: Path, path: Path, quick: bool = False) -> None:
@@ -69,7 +78,7 @@ def run(root: Path, path: Path, quick: bool = False) -> None:
             f"{job} was edited while it was running, so the run was not published over the edits."
             f"\nWhat it made is in {job.staging.relative_to(root)}; run it again."
         )
-    with _signals_held_back():
+    with signals_held_back():
         job.stamp.unlink(missing_ok=True)
         publish(job, started)
         write_stamp(job, dependencies, started, time.monotonic() - clock)
@@ -100,6 +109,7 @@ def _execute(job: Job, parameters: dict | None) -> nbformat.NotebookNode:
                 parameters,
                 kernel_name=notebook.KERNELSPEC["name"],
                 language=notebook.KERNELSPEC["language"],
+                kernel_manager_class=OwnKernel,
                 progress_bar={"desc": job.name, "leave": False} if sys.stderr.isatty() else False,
                 cwd=job.source.parent,
                 extra_arguments=["--log-level=CRITICAL"],  # the kernel's own chatter
@@ -152,7 +162,7 @@ def _report(job: Job, what_happened: str) -> str:
 
 
 @contextmanager
-def _signals_held_back():
+def signals_held_back():
     """Deliver SIGINT and SIGTERM only at the end, so that publishing is never cut in two."""
     held = []
     previous = {s: signal.signal(s, lambda signum, frame: held.append(signum)) for s in SIGNALS}

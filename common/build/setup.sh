@@ -2,11 +2,13 @@
 # System set-up, called by the Makefile from the repository's root:
 #   sh common/build/setup.sh python    finds a Python and makes .venv from requirements.txt
 #   sh common/build/setup.sh tex       makes sure that FINDINGS.tex can be compiled
-# Both do nothing when everything is in place. Where something is missing they install it with
+#   sh common/build/setup.sh constraints   pins in constraints.txt what .venv holds now
+# The first two do nothing when everything is in place. Where something is missing they install it with
 # apt-get if that needs no password, and otherwise stop and say what to install.
 set -u
 
 OLDEST=11 # of Python 3
+CONSTRAINTS=common/build/constraints.txt # pins of what requirements.txt brings with it
 PYTHONS="python3 python3.14 python3.13 python3.12 python3.11"
 TEX_PACKAGES="latexmk texlive-latex-recommended texlive-fonts-recommended lmodern"
 # Everything that FINDINGS.tex loads, then one file of each family of fonts.
@@ -91,9 +93,22 @@ venv_usable() {
     new_enough "$(version_of .venv/bin/python)" && .venv/bin/python -m pip --version >/dev/null 2>&1
 }
 
+pins() {
+    cat requirements.txt $CONSTRAINTS
+}
+
+refuse_intel_mac() {
+    case "$(.venv/bin/python -c 'import platform; print(platform.system(), platform.machine())')" in
+    "Darwin x86_64")
+        stop "PyTorch has no packages for Intel Macs any more (the last one that had them is 2.2).
+
+On a Mac with an Apple chip this is a Python built for Intel: name another one, make PYTHON=..." ;;
+    esac
+}
+
 setup_python() {
     # Contents are compared, not times: a fresh clone has new times and the same requirements.
-    if cmp -s requirements.txt .venv/requirements.txt && venv_usable; then
+    if pins | cmp -s - .venv/requirements.txt && venv_usable; then
         touch .venv/requirements.txt # for make; a .venv that cannot be written to is fine too
         return 0
     fi
@@ -101,15 +116,33 @@ setup_python() {
     if [ -e .venv/unfinished ] || ! venv_usable; then
         make_venv
     fi
+    refuse_intel_mac
     echo "Installing requirements.txt into .venv; a first time downloads several hundred megabytes"
     rm -f .venv/requirements.txt
     touch .venv/unfinished
-    if ! .venv/bin/python -m pip install --disable-pip-version-check -r requirements.txt; then
+    if ! .venv/bin/python -m pip install --disable-pip-version-check \
+        -r requirements.txt -c $CONSTRAINTS; then
         rm -f .venv/unfinished # pip stopped in good order and left what was there
-        stop "pip could not install requirements.txt; its reason stands above."
+        stop "pip could not install requirements.txt; its reason stands above.
+
+If it has no package of some version for this Python, another version may do: delete its line in
+$CONSTRAINTS and run make again."
     fi
     rm -f .venv/unfinished
-    cp requirements.txt .venv/requirements.txt # last: it says that .venv is complete
+    pins >.venv/requirements.txt # last: it says that .venv is complete
+}
+
+write_constraints() {
+    direct=$(sed -n 's/^\([^# ][^ ]*\).*/\1/p' requirements.txt)
+    {
+        sed -n '/^#/p' $CONSTRAINTS
+        echo
+        # Names as pip compares them; no paths, and no local versions such as +cpu.
+        .venv/bin/python -m pip freeze --exclude setuptools --exclude wheel | tr 'A-Z_' 'a-z-' |
+            sed -n 's/^\([a-z0-9.-]*==[a-z0-9.!]*\).*/\1/p' | grep -v -x -F -e "$direct" | LC_ALL=C sort
+    } >$CONSTRAINTS.partial
+    mv $CONSTRAINTS.partial $CONSTRAINTS
+    pins >.venv/requirements.txt # nothing to install: that is where they come from
 }
 
 # --- TeX ---------------------------------------------------------------------------------------
@@ -142,5 +175,6 @@ Nothing was computed. make figures runs every notebook and needs no TeX."
 case "${1:-}" in
 python) setup_python ;;
 tex) setup_tex ;;
-*) stop "usage: sh common/build/setup.sh python | tex, not '${1:-}'" ;;
+constraints) write_constraints ;;
+*) stop "usage: sh common/build/setup.sh python | tex | constraints, not '${1:-}'" ;;
 esac

@@ -3,10 +3,11 @@
 loss       population_loss: of any model, differentiable; its split by active features
 cube       few features: a recursion over sets of active features
 series     many features: a Fourier series of the kink
+atoms      its part with at most one active feature, in closed form
 linear     linear outputs: means and variances
 checks     arguments checked, with errors that name the bad value
 
-These five know PyTorch alone and nothing else of `common`: a copy of the folder computes losses in
+These six know PyTorch alone and nothing else of `common`: a copy of the folder computes losses in
 any project. What minimises them is loaded when it is first asked for:
 
 minima     minimise: the best minimum in every cell of a grid; polish: the one next to a model

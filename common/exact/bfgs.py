@@ -2,18 +2,25 @@
 
 BFGS with a dense inverse Hessian per problem and a backtracking line search. All problems advance
 together, one evaluation of the batch a round, each at its own step length; a problem that has
-converged leaves the batch.
+converged leaves the batch. `compiled` holds the same method for the loss of few features, and the
+constants of both.
 """
 
 from dataclasses import dataclass
 
 import torch
 
-SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
-ROUNDING = 1e-14  # differences of values below this are rounding (values are of order 1)
-LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
-PATIENCE = 100  # evaluations in which a problem must gain something, or it is given up
-REST = 0.9  # the batch is compacted when only this share of it is still moving
+from common.exact.compiled import (
+    FIRST_STEP,
+    LEAST_GAIN,
+    LONGEST,
+    PATIENCE,
+    ROUNDING,
+    SHORTEST,
+    SUFFICIENT,
+)
+
+FULL = 0.9  # share of the batch up to which moving problems are gathered in a smaller one
 
 
 @dataclass
@@ -25,6 +32,11 @@ class Minima:
     gradient: torch.Tensor
     converged: torch.Tensor
 
+    @classmethod
+    def joined(cls, parts):
+        """All problems of the parts, one part after another."""
+        return cls(*map(torch.cat, zip(*(vars(part).values() for part in parts), strict=True)))
+
     def put(self, index, other):
         """Replace the problems `index` by those of `other`."""
         for name, values in vars(self).items():
@@ -33,6 +45,11 @@ class Minima:
     def at(self, index):
         """Only the problems `index`."""
         return Minima(*(values[index] for values in vars(self).values()))
+
+    def lowest_of(self, starts):
+        """Of every `starts` problems in a row the position of the lowest: [N / starts]."""
+        best = self.value.reshape(-1, starts).argmin(1)
+        return best + starts * torch.arange(len(best))
 
 
 def with_gradient(loss):
@@ -48,7 +65,7 @@ def with_gradient(loss):
     return function
 
 
-def minimise_batch(function, x, units, *, tolerance, rounds, gain=1e-13):
+def minimise_batch(function, x, units, *, tolerance, rounds, gain=LEAST_GAIN):
     """Minimise N problems of d variables from x [N, d].
 
     function  : (x [M, d], index [M]) -> value [M], gradient [M, d] of the problems `index`. Values
@@ -60,55 +77,65 @@ def minimise_batch(function, x, units, *, tolerance, rounds, gain=1e-13):
     gain      : so does one that PATIENCE evaluations in a row have not lowered by this much; not
                 less than the noise of its values.
     """
-    index = torch.arange(len(x), device=x.device)
-    value, gradient = function(x, index)
-    found = Minima(x.clone(), value.clone(), gradient.abs().amax(1), torch.zeros_like(index).bool())
-    state = _State(x, value, gradient, units**2)
+    index = torch.arange(len(x))
+    state = _State.begin(x, *function(x, index), units**2)
+    found = state.minima(tolerance)
     for _ in range(rounds):
-        done = state.gradient.abs().amax(1) <= tolerance
-        moving = ~done & (state.step > 1e-10) & (state.idle < PATIENCE)
-        if moving.double().mean() <= REST or not moving.any():
-            found.x[index] = state.x
-            found.value[index] = state.value
-            found.gradient[index] = state.gradient.abs().amax(1)
-            found.converged[index] = done
+        moving = state.moving(tolerance)
+        if moving.double().mean() <= FULL or not moving.any():
+            found.put(index, state.minima(tolerance))
             index, state = index[moving], state.keep(moving)
             if not len(index):
                 return found
         trial = state.x + state.step[:, None] * state.direction
         state.advance(trial, *function(trial, index))
         state.count_idle(gain)
-    found.x[index], found.value[index] = state.x, state.value
-    found.gradient[index] = state.gradient.abs().amax(1)
-    found.converged[index] = found.gradient[index] <= tolerance
+    found.put(index, state.minima(tolerance))
     return found
 
 
+@dataclass
 class _State:
-    """Position, value, gradient, inverse Hessian, search direction and step of every problem."""
+    """Where every problem of a batch is, and where it looks next."""
 
-    def __init__(self, x, value, gradient, diagonal, rest=None):
-        self.x, self.value, self.gradient, self.diagonal = x, value, gradient, diagonal
-        if rest is not None:
-            self.inverse, self.direction, self.step, self.fresh, self.last, self.idle = rest
-            return
-        self.inverse = torch.diag_embed(diagonal)
-        self.fresh = torch.ones(len(x), dtype=torch.bool, device=x.device)
-        self.direction = -diagonal * gradient
-        self.step = self._first_step()
-        self.last, self.idle = value, torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    x: torch.Tensor
+    value: torch.Tensor
+    gradient: torch.Tensor
+    diagonal: torch.Tensor  # of the first inverse Hessian
+    inverse: torch.Tensor  # Hessian
+    fresh: torch.Tensor  # whether that is only a guess still
+    direction: torch.Tensor
+    step: torch.Tensor
+    last: torch.Tensor  # value at the last gain
+    idle: torch.Tensor  # evaluations since then
+
+    @classmethod
+    def begin(cls, x, value, gradient, diagonal):
+        """The state at x before the first step."""
+        fresh, idle = torch.ones(len(x), dtype=torch.bool), torch.zeros(len(x), dtype=torch.int64)
+        direction = -diagonal * gradient
+        return cls(
+            x, value, gradient, diagonal, torch.diag_embed(diagonal), fresh, direction,
+            _step_length(direction, fresh), value, idle,
+        )  # fmt: skip
 
     def keep(self, mask):
         """The state of some of the problems."""
-        kept = self.inverse, self.direction, self.step, self.fresh, self.last, self.idle
-        rest = [v[mask] for v in kept]
-        now = [v[mask] for v in (self.x, self.value, self.gradient, self.diagonal)]
-        return _State(*now, rest)
+        return _State(*(values[mask] for values in vars(self).values()))
 
-    def _first_step(self):
-        """1, or less where the direction is long. A fresh direction is only a guess: 0.3 long."""
-        length = self.direction.norm(dim=1).clamp(min=1e-300)
-        return torch.where(self.fresh, 0.3 / length, 1.0).minimum(LONGEST / length).clamp(max=1e6)
+    def largest(self):
+        """Largest entry of each gradient in size."""
+        return self.gradient.abs().amax(1)
+
+    def moving(self, tolerance):
+        """Whether each problem goes on: it has neither converged nor got stuck."""
+        stuck = (self.step <= SHORTEST) | (self.idle >= PATIENCE)
+        return (self.largest() > tolerance) & ~stuck
+
+    def minima(self, tolerance):
+        """Where the problems are now, as Minima of their own memory."""
+        largest = self.largest()
+        return Minima(self.x.clone(), self.value.clone(), largest, largest <= tolerance)
 
     def advance(self, trial, value, gradient):
         """Take the trial step where it decreases the value enough, elsewhere shorten it."""
@@ -130,7 +157,8 @@ class _State:
             self.fresh = self.fresh | uphill
             direction = torch.where(uphill[:, None], -self.diagonal * self.gradient, direction)
         self.direction = torch.where((accepted | uphill)[:, None], direction, self.direction)
-        self.step = torch.where(accepted | uphill, self._first_step(), shorter)
+        length = _step_length(self.direction, self.fresh)
+        self.step = torch.where(accepted | uphill, length, shorter)
 
     def count_idle(self, gain):
         """Count evaluations since the value was last lower by `gain`."""
@@ -154,3 +182,12 @@ class _State:
         self.inverse += weight[:, None, None] * s[:, :, None] * s[:, None, :]
         self.inverse -= Hy[:, :, None] * s_scaled[:, None, :]
         self.inverse -= s_scaled[:, :, None] * Hy[:, None, :]
+
+
+def _step_length(direction, fresh):
+    """Length [N] of the next step along each direction [N, d], in units of it.
+
+    1, or less where the direction is long, and from a fresh inverse Hessian.
+    """
+    length = direction.norm(dim=1).clamp(min=1e-300)
+    return torch.where(fresh, FIRST_STEP / length, 1.0).minimum(LONGEST / length).clamp(max=1e6)

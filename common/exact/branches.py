@@ -20,16 +20,17 @@ from scipy.optimize import brentq
 
 from common.exact import minimise, polish, population_loss
 from common.exact.checks import check_count, check_density, check_importance
+from common.parallel import progress
 
 NUDGE = 0.003  # standard deviation of what is added to W, so that a saddle is left
 FURTHEST = 0.15  # change of (W^T W, b), Frobenius norm, in one step that is another branch
-STEP = 0.03  # longest step of log p with which a branch is followed
-SHORTEST = 1e-6  # and the shortest: where that is too long as well the branch ends
-SAME = 1e-8  # relative difference of two losses up to which they are the same minimum's
+LONGEST_STEP = 0.03  # of log p, with which a branch is followed
+SHORTEST_STEP = 1e-6  # of log p: where a step of that length is too far, the branch ends
+SAME_LOSS = 1e-8  # relative difference of two losses up to which they are the same minimum's
 ACCURACY = 1e-9  # of log p where two losses cross
 ROUNDS = 60  # of Newton's method, at most
-SIDE = 1e-6  # relative step of the derivative by density
-SMALL = 0.01  # of a quantity that vanishes: it is nearly linear from here to 0
+DIFFERENCE = 1e-6  # relative step of the derivative by density
+NEARLY_ZERO = 0.01  # a quantity that vanishes is nearly linear in the density from here to 0
 TOLERANCE = 1e-11  # of the gradient at a minimum
 
 
@@ -91,7 +92,7 @@ class Model:
         best = loss.argmin()
         return State(density, W[best], b[best], loss[best].item())
 
-    def along(self, state, density, longest=STEP):
+    def along(self, state, density, longest=LONGEST_STEP):
         """The branch of `state` from there to another density: a list of States, at most `longest`
         in log p from one to the next. It is shorter where the branch ends before that."""
         path, step = [state], longest
@@ -102,7 +103,7 @@ class Model:
             if path[-1].distance(there) <= FURTHEST:
                 path.append(there)
                 step = min(longest, 2 * step)
-            elif step > SHORTEST:
+            elif step > SHORTEST_STEP:
                 step /= 4
             else:
                 break
@@ -122,8 +123,12 @@ class Model:
         density = check_density(density).reshape(-1)
         if not (density.diff() < 0).all():
             raise ValueError(f"densities must descend, got {density.tolist()}")
-        states = self.optima(density)
-        return [jump for pair in pairwise(states) for jump in self._between(*pair)], states
+        states, jumps = self.optima(density), []
+        with progress("transitions", len(states) - 1) as done:
+            for pair in pairwise(states):
+                jumps += self._between(*pair)
+                done(1)
+        return jumps, states
 
     def _between(self, above, below):
         """The Jumps between two optima."""
@@ -132,7 +137,7 @@ class Model:
         jump = self.crossing(above, below)
         middle = math.sqrt(above.density * below.density) if jump is None else jump.density
         (third,) = self.optima([middle])
-        if jump is not None and third.loss > (1 - SAME) * jump.above.loss:
+        if jump is not None and third.loss > (1 - SAME_LOSS) * jump.above.loss:
             return [jump]
         return self._between(above, third) + self._between(third, below)
 
@@ -151,7 +156,7 @@ class Model:
         for _ in range(ROUNDS):
             slope = self.slope(above) - self.slope(below)
             step = (below.loss - above.loss) / (slope * above.density)  # Newton's, of log p
-            step = max(-STEP, min(STEP, step))
+            step = max(-LONGEST_STEP, min(LONGEST_STEP, step))
             above, below, step = self._together(above, below, step)
             if abs(step) < ACCURACY:
                 return Jump(above.density, above, below)
@@ -167,20 +172,20 @@ class Model:
 
     def slope(self, state):
         """Derivative of the optimal loss by the density, which is that at fixed W and b."""
-        p = state.density * torch.tensor([1 - SIDE, 1], dtype=torch.float64)
+        p = state.density * torch.tensor([1 - DIFFERENCE, 1], dtype=torch.float64)
         W, b = state.W.expand(2, -1, -1), state.b.expand(2, -1)
         below, here = population_loss(W, b, p, self.importance).tolist()
-        return (here - below) / (state.density * SIDE)
+        return (here - below) / (state.density * DIFFERENCE)
 
     def vanishing(self, quantity, inside, outside):
         """Density at which a quantity of W falls to zero on the branch of the State `inside`, and
         how well it is known.
 
         quantity : W [m, n] -> number, nearly linear in the density where it is small, and below
-                   SMALL / 4 on that branch at the density `outside`.
+                   NEARLY_ZERO / 4 on that branch at the density `outside`.
 
-        Extrapolated from where it is SMALL and half of that; the error is the difference from the
-        same with half of both.
+        Extrapolated from where it is NEARLY_ZERO and half of that; the error is the difference
+        from the same with half of both.
         """
 
         def density_at(level):
@@ -190,14 +195,14 @@ class Model:
             ends = math.log(inside.density), math.log(outside)
             return math.exp(brentq(excess, *ends, xtol=1e-10))
 
-        first, second, third = (density_at(SMALL / k) for k in (1, 2, 4))
+        first, second, third = (density_at(NEARLY_ZERO / k) for k in (1, 2, 4))
         return 2 * third - second, abs(2 * third - 3 * second + first)
 
     def _lower(self, state, other):
         """The better one of two States; the second may be None."""
-        return state if other is None or other.loss >= (1 - SAME) * state.loss else other
+        return state if other is None or other.loss >= (1 - SAME_LOSS) * state.loss else other
 
 
 def _same(one, other):
     """Whether two States, of which the first may be None, have one loss."""
-    return one is not None and abs(one.loss / other.loss - 1) <= SAME
+    return one is not None and abs(one.loss / other.loss - 1) <= SAME_LOSS

@@ -12,11 +12,16 @@ from functools import lru_cache
 import numpy as np
 from numba import njit
 
-from common.exact.bfgs import LONGEST, PATIENCE, ROUNDING, SUFFICIENT
+# Of `bfgs` as well. They stand here because numba compiles anew only when this file changes.
+SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
+ROUNDING = 1e-14  # differences of values below this are rounding (values are of order 1)
+FIRST_STEP = 0.3  # length of a step from an inverse Hessian that is only a guess
+LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
+SHORTEST = 1e-10  # steps, in units of the search direction, after which a problem is given up,
+PATIENCE = 100  # or evaluations in a row
+LEAST_GAIN = 1e-13  # none of which lowers the value by this much
 
-FRESH = 0.3  # length of a step from an inverse Hessian that is only a guess
-GAIN = 1e-13  # a problem is given up after PATIENCE evaluations that gain less
-UNUSED, POINT, ZERO, LINEAR, KINKED = range(5)  # what the ReLU does over the cube of a pair
+UNUSED, ZERO, LINEAR, KINKED = range(4)  # what the ReLU does over the cube of a pair
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -68,19 +73,17 @@ def _cubes(c, t, p, digits, low, width, chance, kind):
             chance[rest] *= 1 - p[j]
         power *= 3
     for pair in range(states):
-        kind[pair] = POINT if chance[pair] > 0 else UNUSED
+        kind[pair] = ZERO if chance[pair] > 0 else UNUSED
     for pair in range(states - 1, -1, -1):
-        if kind[pair] == UNUSED or digits[pair, n] == 0:
+        if kind[pair] == UNUSED:
             continue
-        if low[pair] >= 0:
+        if low[pair] > 0 or (low[pair] == 0 and digits[pair, n] > 0):
             kind[pair] = LINEAR
-        elif low[pair] + width[pair] <= 0:
-            kind[pair] = ZERO
-        else:
+        elif low[pair] + width[pair] > 0:
             kind[pair] = KINKED
             for j in range(n):
                 if digits[pair, j] == 2:
-                    kind[pair - 3**j] = kind[pair - 2 * 3**j] = POINT  # or what it will be
+                    kind[pair - 3**j] = kind[pair - 2 * 3**j] = ZERO  # until their turn comes
 
 
 @compiled
@@ -90,9 +93,7 @@ def _moments(c, low, width, kind, digits, F1, F2, H):
     for pair in range(states):
         F1[pair], F2[pair], H[pair] = 0.0, 0.0, 0.0
         own = digits[pair, 0] == 2
-        if kind[pair] == POINT and low[pair] > 0:
-            F1[pair], F2[pair] = low[pair], low[pair] ** 2
-        elif kind[pair] == LINEAR:
+        if kind[pair] == LINEAR:
             mean, variance = low[pair] + width[pair] / 2, 0.0
             for j in range(n):
                 if digits[pair, j] == 2:
@@ -123,53 +124,56 @@ def _backwards(c, low, width, kind, digits, F1, F2, H, a1, a2, aH, gradient):
     states, n = len(digits), digits.shape[1] - 1
     gradient[:] = 0
     for pair in range(states - 1, -1, -1):
-        if kind[pair] < LINEAR and kind[pair] != POINT:
-            continue
-        own = digits[pair, 0] == 2
-        by_low, by_width = 0.0, 0.0
-        if kind[pair] == POINT:
-            if low[pair] > 0:
-                by_low = a1[pair] + 2 * low[pair] * a2[pair]
-        elif kind[pair] == LINEAR:
-            mean = low[pair] + width[pair] / 2
-            by_low = a1[pair] + 2 * mean * a2[pair]
-            if own:
+        if kind[pair] == LINEAR:
+            by_low = a1[pair] + 2 * (low[pair] + width[pair] / 2) * a2[pair]
+            if digits[pair, 0] == 2:
                 by_low += aH[pair] / 2
                 gradient[0] += aH[pair] / 12
             by_width = by_low / 2
             for j in range(n):
                 if digits[pair, j] == 2:
                     gradient[j] += a2[pair] * c[j] / 6
-        else:
-            theta, k, by_theta = -low[pair] / width[pair], digits[pair, n], 0.0
-            w2, wH = a2[pair] / (k + 2), aH[pair] / (k + 2)
-            if own:
-                s = theta if c[0] > 0 else 1 - theta
-                a1[pair - 1] += wH * (1 - s)
-                a1[pair] += wH * s
-                by_theta += wH * (F1[pair] - F1[pair - 1]) * (1 if c[0] > 0 else -1)
-            w1 = a1[pair] / (k + 1)
-            for j in range(n):
-                if digits[pair, j] == 2:
-                    s = theta if c[j] > 0 else 1 - theta
-                    shifted, rest = pair - 3**j, pair - 2 * 3**j
-                    by_s = w1 * (F1[rest] - F1[shifted]) + w2 * (F2[rest] - F2[shifted])
-                    a1[shifted] += w1 * (1 - s)
-                    a1[rest] += w1 * s
-                    a2[shifted] += w2 * (1 - s)
-                    a2[rest] += w2 * s
-                    if own and j > 0:
-                        by_s += wH * (H[rest] - H[shifted])
-                        aH[shifted] += wH * (1 - s)
-                        aH[rest] += wH * s
-                    by_theta += by_s if c[j] > 0 else -by_s
+        elif kind[pair] == KINKED:
+            theta = -low[pair] / width[pair]
+            by_theta = _through_kink(pair, theta, c, digits, F1, F2, H, a1, a2, aH)
             by_low, by_width = -by_theta / width[pair], -by_theta * theta / width[pair]
+        else:
+            continue
         gradient[n] += by_low
         for j in range(n):
             if digits[pair, j] == 1:
                 gradient[j] += by_low
             elif digits[pair, j] == 2:
                 gradient[j] += by_width if c[j] > 0 else by_low - by_width
+
+
+@njit(inline="always")  # as a call of its own it would double the time
+def _through_kink(pair, theta, c, digits, F1, F2, H, a1, a2, aH):
+    """Pass the derivatives of one pair on to those below it; the derivative by theta."""
+    n = digits.shape[1] - 1
+    own, k, by_theta = digits[pair, 0] == 2, digits[pair, n], 0.0
+    w2, wH = a2[pair] / (k + 2), aH[pair] / (k + 2)
+    if own:
+        s = theta if c[0] > 0 else 1 - theta
+        a1[pair - 1] += wH * (1 - s)
+        a1[pair] += wH * s
+        by_theta += wH * (F1[pair] - F1[pair - 1]) * (1 if c[0] > 0 else -1)
+    w1 = a1[pair] / (k + 1)
+    for j in range(n):
+        if digits[pair, j] == 2:
+            s = theta if c[j] > 0 else 1 - theta
+            shifted, rest = pair - 3**j, pair - 2 * 3**j
+            by_s = w1 * (F1[rest] - F1[shifted]) + w2 * (F2[rest] - F2[shifted])
+            a1[shifted] += w1 * (1 - s)
+            a1[rest] += w1 * s
+            a2[shifted] += w2 * (1 - s)
+            a2[rest] += w2 * s
+            if own and j > 0:
+                by_s += wH * (H[rest] - H[shifted])
+                aH[shifted] += wH * (1 - s)
+                aH[rest] += wH * s
+            by_theta += by_s if c[j] > 0 else -by_s
+    return by_theta
 
 
 @compiled
@@ -228,7 +232,7 @@ def _minimise(x, m, p, importance, diagonal, digits, tolerance, rounds):
     fresh, idle, last = True, 0, value
     step = _next_step(inverse, diagonal, gradient, direction, True)
     for _ in range(rounds):
-        if np.abs(gradient).max() <= tolerance or step <= 1e-10 or idle >= PATIENCE:
+        if np.abs(gradient).max() <= tolerance or step <= SHORTEST or idle >= PATIENCE:
             break
         for k in range(d):
             trial[k] = x[k] + step * direction[k]
@@ -245,7 +249,7 @@ def _minimise(x, m, p, importance, diagonal, digits, tolerance, rounds):
             curvature = max(new_value - value - step * slope, 1e-300)
             step *= min(max(-slope * step / (2 * curvature), 0.1), 0.5)
         idle += 1
-        if value <= last - GAIN:
+        if value <= last - LEAST_GAIN:
             idle, last = 0, value
     return value, np.abs(gradient).max()
 
@@ -264,7 +268,7 @@ def _next_step(inverse, diagonal, gradient, direction, fresh):
     if slope > 0:
         return -1.0
     length = max(np.sqrt(length), 1e-300)
-    return min(FRESH / length if fresh else 1.0, LONGEST / length, 1e6)
+    return min(FIRST_STEP / length if fresh else 1.0, LONGEST / length, 1e6)
 
 
 @compiled

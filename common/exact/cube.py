@@ -41,7 +41,7 @@ def row_loss(c, t, p, most=None):
     by_count = []
     F1 = F2 = H = None
     for k in range(most + 1):
-        states = _states(n, k, most, c.device)
+        states = _states(n, k, most)
         F1, F2, H = _moments(c, t, states, F1, F2, H)
         weight = _weights(p, states)
         loss = (weight * F2[:: states.shifts]).sum(0)
@@ -73,29 +73,29 @@ class _States:
     (C - j, V + j) and (C - j, V) one level down.
     """
 
-    def __init__(self, n, k, most, device):
+    def __init__(self, n, k, most):
         pairs = _pairs(n, k, most)
         below = {pair: index for index, pair in enumerate(_pairs(n, k - 1, most))} if k else {}
         self.k = k
         self.shifts = len(pairs) // sum(not V for _, V in pairs)  # every C has as many V
         self.owned = sum(0 in C for C, _ in pairs)
-        self.active = self._members([C for C, _ in pairs], n, device)
-        self.shift = self._members([V for _, V in pairs], n, device)
+        self.active = self._members([C for C, _ in pairs], n)
+        self.shift = self._members([V for _, V in pairs], n)
         rows = [
             [(j, below[C - {j}, V | {j}], below[C - {j}, V]) for j in sorted(C)] for C, V in pairs
         ]
-        table = torch.tensor(rows, device=device).reshape(len(pairs), k, 3).permute(2, 1, 0)
+        table = torch.tensor(rows).reshape(len(pairs), k, 3).permute(2, 1, 0)
         self.slots, self.shifted, self.unshifted = table.contiguous()
 
     @staticmethod
-    def _members(sets, n, device):
+    def _members(sets, n):
         rows = [[float(j in chosen) for j in range(n)] for chosen in sets]
-        return torch.tensor(rows, dtype=torch.float64, device=device)
+        return torch.tensor(rows, dtype=torch.float64)
 
 
 @lru_cache(maxsize=64)
-def _states(n, k, most, device):
-    return _States(n, k, most, device)
+def _states(n, k, most):
+    return _States(n, k, most)
 
 
 def _pairs(n, k, most):

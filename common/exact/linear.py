@@ -10,6 +10,6 @@ def feature_variance(density):
 
 def row_loss(A, b, p):
     """Loss [..., n] of each output b_i + sum_j A_ij x_j; A [..., n, n], b and p [..., n]."""
-    deviation = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device) - A
+    deviation = torch.eye(A.shape[-1], dtype=A.dtype) - A
     bias = (deviation * (p / 2)[..., None, :]).sum(-1) - b
     return (deviation**2 * feature_variance(p)[..., None, :]).sum(-1) + bias**2

@@ -38,12 +38,12 @@ def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"
         raise ValueError(f"accuracy must lie between 1e-10 and 0.1, got {accuracy!r}")
     A, b = _effective(W, b, W_out)
     batch, n = b.shape[:-1], b.shape[-1]
-    p = check_feature_density(density, batch, n).to(A.device)
-    importance = check_importance(importance, batch, n).to(A.device)
+    p = check_feature_density(density, batch, n)
+    importance = check_importance(importance, batch, n)
     if output == "linear":
         return (importance * linear.row_loss(A, b, p)).sum(-1)
     A, b, p, importance = (v.reshape(-1, *v.shape[len(batch) :]) for v in (A, b, p, importance))
-    rows, densities = _own_first(A), p[:, _order(n, A.device)]
+    rows, densities = _own_first(A), p[:, _order(n)]
     if n <= CUBE_FEATURES:
         flat = (rows.reshape(-1, n), b.reshape(-1), densities.reshape(-1, n))
         loss = cube.row_loss(*flat).sum(0).reshape(b.shape)
@@ -64,9 +64,9 @@ def loss_by_active_features(W, b, density, importance=None, *, most=None):
         raise ValueError(f"the split takes at most {CUBE_FEATURES} features, got {n}")
     if most is not None and not 0 <= most <= n:
         raise ValueError(f"most must lie between 0 and {n}, got {most}")
-    p = check_feature_density(density, batch, n).to(A.device)
-    importance = check_importance(importance, batch, n).to(A.device)
-    densities = p[..., _order(n, A.device)]
+    p = check_feature_density(density, batch, n)
+    importance = check_importance(importance, batch, n)
+    densities = p[..., _order(n)]
     flat = (_own_first(A).reshape(-1, n), b.reshape(-1), densities.reshape(-1, n))
     rows = cube.row_loss(*flat, most)
     return (rows.reshape(len(rows), *batch, n) * importance).sum(-1)
@@ -97,12 +97,12 @@ def common_shape(shapes):
         raise ValueError(f"leading dimensions do not fit: {names}") from None
 
 
-def _order(n, device):
+def _order(n):
     """[n, n]: for each output its own feature, then the others in order."""
     order = [[i, *(j for j in range(n) if j != i)] for i in range(n)]
-    return torch.tensor(order, device=device)
+    return torch.tensor(order)
 
 
 def _own_first(A):
     """A [..., n, n] with the own feature's entry first in every row."""
-    return A.gather(-1, _order(A.shape[-1], A.device).expand(A.shape))
+    return A.gather(-1, _order(A.shape[-1]).expand(A.shape))

@@ -7,17 +7,9 @@ import torch
 
 from common.exact.checks import check_activation, check_count, check_density, check_importance
 from common.exact.loss import CUBE_FEATURES, common_shape, population_loss
-from common.exact.problem import (
-    TOLERANCE,
-    Problem,
-    lowest_starts,
-    neighbours,
-    rearranged,
-    split,
-    starts,
-)
+from common.exact.problem import TOLERANCE, Problem, neighbours, rearranged, split, starts
 
-LOWER = 1e-9  # relative difference of losses from which a minimum is another, lower one
+GAP = 1e-9  # difference of losses, in units of the cell's scale, from which one minimum is lower
 
 
 @dataclass
@@ -62,9 +54,8 @@ def minimise(
 
     Up to 5 features all starts run to convergence (quasi-Newton). Then every cell also tries its
     optimum rearranged (two features exchanged, one turned round) and the optima of its neighbours
-    in the grid. Beyond that the starts descend by Adam on sampled
-    inputs first, and only the lowest of a cell goes on. Returns an Optimum. Raises ValueError for
-    arguments out of range.
+    in the grid. Beyond that the starts descend by Adam on sampled inputs first, and only the lowest
+    of a cell goes on. Returns an Optimum. Raises ValueError for arguments out of range.
     """
     n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
     check_activation(output, "output")
@@ -76,30 +67,27 @@ def minimise(
 
     start = starts(n, m, check_count(restarts, "restarts"), seed)
     count = len(problem.density)
-    cell = torch.arange(count).repeat_interleave(restarts)
+    x, cell = start.repeat(count, 1), torch.arange(count).repeat_interleave(restarts)
     if n <= CUBE_FEATURES or output == "linear":
-        ends = problem.minimise(start.repeat(count, 1), cell)
+        ends = problem.minimise(x, cell)
     else:
-        ends = problem.descend_and_minimise(start.repeat(count, 1), cell, seed)
-    best = lowest_starts(ends.value, restarts)
-    found = ends.at(best)
+        ends = problem.descend_and_minimise(x, cell, seed)
+    found = ends.at(ends.lowest_of(restarts))
     lower = torch.zeros(count, dtype=torch.bool)
-    if n <= CUBE_FEATURES and output == "relu":
+    if problem.few:
         _rearrange(problem, found)
         for neighbour in neighbours(cells):
             lower |= _put_lower(found, problem.minimise(found.x[neighbour], torch.arange(count)))
-    scale, (W, b) = problem.scale, split(found.x, n, m)
-    return Optimum(
-        W=W.reshape(*cells, m, n),
-        b=b.reshape(*cells, n),
-        loss=(found.value * scale).reshape(cells),
-        restart_losses=(ends.value.reshape(count, restarts) * scale[:, None]).reshape(
-            *cells, restarts
-        ),
-        gradient=found.gradient.reshape(cells),
-        converged=found.converged.reshape(cells),
-        improved=lower.double().mean().item(),
-    )
+    return _optimum(problem, cells, found, ends, lower)
+
+
+def _optimum(problem, cells, found, ends, lower):
+    """An Optimum of shape `cells`, from the Minima found in them and those of all starts."""
+    W, b = split(found.x, problem.n, problem.m)
+    every = ends.value.reshape(len(problem.scale), -1) * problem.scale[:, None]
+    parts = (W, b, found.value * problem.scale, every, found.gradient, found.converged)
+    shaped = (part.reshape((*cells, *part.shape[1:])) for part in parts)
+    return Optimum(*shaped, lower.double().mean().item())
 
 
 def _rearrange(problem, found):
@@ -116,7 +104,7 @@ def _rearrange(problem, found):
 
 def _put_lower(found, tried, cell=slice(None)):
     """Put the Minima `tried` into the cells of `found` where they are lower; where that is."""
-    better = tried.value < found.value[cell] - LOWER
+    better = tried.value < found.value[cell] - GAP
     found.put(torch.arange(len(found.value))[cell][better], tried.at(better))
     return better
 
@@ -126,10 +114,11 @@ def _problem(n, m, density, importance, output, accuracy):
         raise ValueError("importance must be positive for at least one feature of every cell")
     loss = partial(population_loss, output=output, accuracy=accuracy)
     terms = n * min(3**n, 2**7 * n)
-    if n <= CUBE_FEATURES or output == "linear":
-        few = output == "relu" and n <= CUBE_FEATURES
-        return Problem(n, m, density, importance, loss, terms, few=few)
-    return Problem(n, m, density, importance, loss, terms, noise=1e-4 * accuracy)
+    smooth = n <= CUBE_FEATURES or output == "linear"
+    options = {"few": smooth and output == "relu"}
+    if not smooth:
+        options["noise"] = 1e-4 * accuracy
+    return Problem(n, m, density, importance, loss, terms, **options)
 
 
 def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6, tolerance=TOLERANCE):

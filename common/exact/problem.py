@@ -1,23 +1,22 @@
 """A grid of minimisation problems: the loss of a tied model in every cell, and where to start."""
 
-import numpy as np
 import torch
 
 from common.data import SparseFeatures
 from common.exact import compiled
 from common.exact.bfgs import Minima, minimise_batch, with_gradient
 from common.model import ToyModel, xavier_scale
-from common.parallel import on_all_cores
+from common.parallel import on_all_cores, progress
 from common.training import FAST, train
 
 MEMORY = 2**18  # numbers a model evaluation may hold at a time
 TOGETHER = 16  # compiled minimisations that one thread does at a time
 TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
-FIRST = 80  # evaluations after which the problems still moving are gathered
+EARLY_ROUNDS = 80  # evaluations after which the problems still moving are gathered
 ROUNDS = 1500  # evaluations after which a start is given up as not converged
-POLISHED = 1  # starts of a cell that go on to quasi-Newton after Adam (many features)
-START = 0.7  # standard deviation of the entries of W at the start; or all features have
-NORM, LOWEST_BIAS = 1.1, -0.3  # this norm, and biases down to that
+START_DEVIATION = 0.7  # standard deviation of the entries of W at a start of the first kind
+START_NORM = 1.1  # norm of all features at a start of the second kind
+LOWEST_BIAS = -0.3  # the biases there lie between this and 0
 
 
 class Problem:
@@ -40,37 +39,26 @@ class Problem:
     def minimise(self, x, cell):
         """Minima from x [N, d] for the problems of `cell` [N]."""
         if self.few:
-            return self._minimise_compiled(x, cell)
-        found = self._sweep(x, cell, FIRST)
+            return _in_chunks(self._minimise_compiled, TOGETHER, x, cell)
+        found = self._sweep(x, cell, EARLY_ROUNDS)
         late = (~found.converged).nonzero()[:, 0]
         if len(late):  # the few slow ones of all chunks go on together
             found.put(late, self._sweep(found.x[late], cell[late], ROUNDS))
         return found
 
     def _minimise_compiled(self, x, cell):
-        digits = compiled.pairs(self.n)
-
-        def run(start, which):
-            p, importance = self.density[which], self.importance[which]
-            units = natural_units(importance, p, self.m)
-            p = p[:, None].expand(importance.shape)
-            arrays = (v.contiguous().numpy() for v in (p, importance, units))
-            return compiled.minimise_all(
-                start.contiguous().numpy(), self.m, *arrays, digits, self.tolerance, ROUNDS
-            )
-
-        if len(x) <= TOGETHER:  # not worth a thread
-            found = [run(x, cell)]
-        else:
-            found = list(on_all_cores(run, x.split(TOGETHER), cell.split(TOGETHER)))
-        parts = zip(*found, strict=True)
-        ends, value, gradient = (torch.as_tensor(np.concatenate(part)) for part in parts)
-        return Minima(ends, value, gradient, gradient <= self.tolerance)
+        p, importance = self.density[cell], self.importance[cell]
+        units = natural_units(importance, p, self.m)
+        p = p[:, None].expand(importance.shape)
+        start, *arrays = (v.contiguous().numpy() for v in (x, p, importance, units))
+        found = compiled.minimise_all(
+            start, self.m, *arrays, compiled.pairs(self.n), self.tolerance, ROUNDS
+        )
+        end, value, gradient = map(torch.as_tensor, found)
+        return Minima(end, value, gradient, gradient <= self.tolerance)
 
     def _sweep(self, x, cell, rounds):
-        """Up to `rounds` evaluations of every problem, a chunk at a time."""
-        chunk = max(1, MEMORY // self.terms)
-        parts = x.split(chunk), cell.split(chunk)
+        """Up to `rounds` evaluations of every problem."""
 
         def run(start, which):
             def function(y, index):
@@ -80,12 +68,10 @@ class Problem:
             limits = {"tolerance": self.tolerance, "rounds": rounds, "gain": self.noise}
             return minimise_batch(function, start, units, **limits)
 
-        found = list(on_all_cores(run, *parts))
-        fields = ("x", "value", "gradient", "converged")
-        return Minima(*(torch.cat([getattr(f, name) for f in found]) for name in fields))
+        return _in_chunks(run, max(1, MEMORY // self.terms), x, cell)
 
     def descend_and_minimise(self, x, cell, seed):
-        """Adam on samples from x [N, d]; then the minima next to the best few of every cell."""
+        """Adam on samples from x [N, d]; then the minimum next to the lowest end of every cell."""
         model = ToyModel(self.n, self.m, len(x))
         with torch.no_grad():
             # Many features need a smaller start than few do: Xavier's.
@@ -96,12 +82,8 @@ class Problem:
         x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
         value, gradient = self.value_and_gradient(x, cell)
         found = Minima(x, value, gradient.abs().amax(1), torch.zeros(len(x)).bool())
-
-        restarts = len(x) // len(self.density)
-        lowest = value.reshape(-1, restarts).argsort(1)[:, :POLISHED]
-        some = (lowest + restarts * torch.arange(len(lowest))[:, None]).reshape(-1)
-        end = self.minimise(x[some], cell[some])
-        found.put(some, end)
+        lowest = found.lowest_of(len(x) // len(self.density))
+        found.put(lowest, self.minimise(x[lowest], cell[lowest]))
         return found
 
     def _relative_loss(self, x, cell):
@@ -110,16 +92,20 @@ class Problem:
         return self.loss(W, b, self.density[cell], self.importance[cell]) / self.scale[cell]
 
 
+def _in_chunks(run, size, *parts):
+    """The Minima run(*parts), found for `size` of the problems at a time."""
+    parts = [part.split(size) for part in parts]
+    found = []
+    with progress("minima", len(parts[0])) as done:
+        for minima in on_all_cores(run, *parts):
+            found.append(minima)
+            done(1)
+    return Minima.joined(found)
+
+
 def split(x, n, m):
     """W [..., m, n] and b [..., n] of x [..., m n + n]."""
     return x[..., : m * n].unflatten(-1, (m, n)), x[..., m * n :]
-
-
-def lowest_starts(value, restarts):
-    """Positions [N] of the lowest start of each problem, in value [N * restarts]: all starts of a
-    problem stand one after another."""
-    best = value.reshape(-1, restarts).argmin(1)
-    return best + restarts * torch.arange(len(best))
 
 
 def natural_units(importance, density, m):
@@ -146,7 +132,9 @@ def starts(n, m, restarts, seed):
     W = torch.randn(half, m, n, generator=generator, dtype=torch.float64)
     b = LOWEST_BIAS * torch.rand(half, n, generator=generator, dtype=torch.float64)
     normal = torch.arange(half)[:, None] % 2 == 0
-    W = torch.where(normal[:, None], START * W, NORM * W / W.norm(dim=1, keepdim=True))
+    W = torch.where(
+        normal[:, None], START_DEVIATION * W, START_NORM * W / W.norm(dim=1, keepdim=True)
+    )
     mirrored = W.clone()
     mirrored[..., -1] *= -1
     b = torch.where(normal, 0, b)[:, None].expand(-1, 2, -1)

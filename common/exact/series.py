@@ -13,26 +13,25 @@ s = k pi / L, phi(h) = E e^{ihu} and psi(h) = E u e^{ihu} for u uniform on [0, 1
 
 Three things make the series converge fast and to a stated accuracy. (1) z has atoms and edges
 where no feature or exactly one is active (not counting those whose coefficient is negligible);
-these parts are taken out of the product and added back in closed form. (2) L is the smallest
-bound that z exceeds with negligible probability (Chernoff), often far below the largest possible
-|z|; where the kink itself is that improbable, no series is needed. (3) Harmonics are added in
-growing blocks, each row of the model ending when its own blocks have become negligible.
+these parts are taken out of the product and added back in closed form, see `atoms`. (2) L is the
+smallest bound that z exceeds with negligible probability (Chernoff), often far below the largest
+possible |z|; where the kink itself is that improbable, no series is needed. (3) Harmonics are added
+in growing blocks, each row of the model ending when its own blocks have become negligible.
 """
 
 import math
+from functools import cache
 
 import torch
 
+from .atoms import FewActive, few_active_weights
 from .linear import feature_variance
 
 FIRST_BLOCK = 48  # harmonics of the first block
-MOST = 2**14  # harmonics after which a row ends whatever its accuracy
-CACHE = 2**17  # complex numbers handled at a time
+MOST_HARMONICS = 2**14  # after these a row ends whatever its accuracy
+TOGETHER = 2**17  # complex numbers handled at a time, so that they stay in the cache
 NEGLIGIBLE = 1e-4  # coefficients below this do not make a feature live, see row_loss
-# glibc returns freed memory to the system, and fresh pages cost more than the arithmetic on them.
-# It keeps blocks up to the largest one freed so far, if that had at most 32 MB: so free one.
-torch.empty(2**25 - 2**16, dtype=torch.uint8)
-SLOPES = 2.0 ** torch.arange(-2, 9, dtype=torch.float64)  # tried in Chernoff's bound
+SLOPES = [2.0**k for k in range(-2, 9)]  # tried in Chernoff's bound
 
 
 def row_loss(c, t, p, importance, accuracy):
@@ -46,14 +45,15 @@ def row_loss(c, t, p, importance, accuracy):
 
     Returns [N, n], differentiable once in c and t.
     """
+    _keep_freed_memory()
     live = c.detach().abs() > NEGLIGIBLE
     live[..., 0] = True
-    none, one = _few_active_weights(torch.where(live, p, 0))
+    none, one = few_active_weights(torch.where(live, p, 0))
     low, high = _likely_range(c.detach(), t.detach(), p, math.log(1e-4 * accuracy))
     kinked = (low < 0) & (high > 0)
     period = torch.where(kinked, torch.maximum(-low, high), 1.0)
     mean, second, own = _moments(c, t, p)
-    few = _Few(c, t, p, live, none, one)
+    few = FewActive(c, t, p, live, none, one)
 
     # In a row with a kink: the closed forms, and the series without its sum over harmonics.
     share = (p[..., 0] - one[..., 0]) / 2  # E x_0 where two or more are active
@@ -61,19 +61,18 @@ def row_loss(c, t, p, importance, accuracy):
     smooth = smooth - period * share / 2 + few.loss()
     elsewhere = torch.where(low >= 0, second - 2 * own, 0)
     base = p[..., 0] / 3 + torch.where(kinked, smooth, elsewhere)
-    series = _Series.apply(
-        c, t, p, live, none, one, period, kinked, base.detach(), importance, accuracy
-    )
-    return base + series
+    fixed = live, none, one, period, kinked, base.detach(), importance, accuracy
+    return base + _Series.apply(c, t, p, *fixed)
 
 
-def _few_active_weights(p):
-    """Probabilities that no feature [...] or only feature j [..., n] is active."""
-    q = 1 - p
-    before = torch.cumprod(torch.cat([torch.ones_like(q[..., :1]), q[..., :-1]], -1), -1)
-    flipped = q.flip(-1)
-    after = torch.cumprod(torch.cat([torch.ones_like(q[..., :1]), flipped[..., :-1]], -1), -1)
-    return q.prod(-1), p * before * after.flip(-1)
+@cache
+def _keep_freed_memory():
+    """Let glibc keep what is freed: fresh pages cost more than the arithmetic on them.
+
+    It keeps blocks up to the largest one freed so far, if that had at most 32 MB: so free one, of
+    which no page was ever touched.
+    """
+    torch.empty(2**25 - 2**16, dtype=torch.uint8)
 
 
 def _moments(c, t, p):
@@ -85,79 +84,21 @@ def _moments(c, t, p):
     return mean, second, own
 
 
-class _Few:
-    """The inputs with at most one active live feature, in closed form.
-
-    Features that are not live shift z by their mean and spread it by their variance. The kink
-    between matters only where z has an atom, at the bias: there, one of them alone may cross it.
-    """
-
-    def __init__(self, c, t, p, live, none, one):
-        dead = torch.where(live, 0, c)
-        self.t = t + (dead * p).sum(-1) / 2
-        self.spread = (dead**2 * feature_variance(p)).sum(-1)
-        self.c, self.none, self.one = c, none, one
-        self.idle = self._idle(dead, t, p)
-        column = self.t[..., None]
-        # Moments of z and x_0 z over these inputs.
-        self.mean = none * self.t + (one * (column + c / 2)).sum(-1)
-        squares = column**2 + column * c + c**2 / 3
-        self.second = none * self.t**2 + (one * squares).sum(-1)
-        self.second = self.second + (none + one.sum(-1)) * self.spread
-        self.own = one[..., 0] * (self.t / 2 + c[..., 0] / 3)
-
-    def loss(self):
-        """E [relu(z)^2 - 2 x_0 relu(z)] over these inputs."""
-        c, t, spread = self.c, self.t[..., None], self.spread[..., None]
-        kinked = (t < 0) != (t + c < 0)
-        s = torch.where(kinked, -t / torch.where(kinked, c, 1), 0)
-        at_0, at_1 = t.relu(), (t + c).relu()
-        linear = (t >= 0) & (t + c >= 0)
-        square = torch.where(
-            linear, t**2 + t * c + c**2 / 3, ((1 - s) * at_1**2 + s * at_0**2) / 3 * kinked
-        )
-        on = torch.where(kinked, torch.where(c > 0, 1 - s, s), linear.to(c.dtype))  # P(z > 0)
-        square = square + on * spread
-        return (
-            self.none * self.idle
-            + (self.one * square).sum(-1)
-            - 2
-            * self.one[..., 0]
-            * self._own(s[..., 0], at_0[..., 0], at_1[..., 0], linear[..., 0], kinked[..., 0])
-        )
-
-    def _idle(self, dead, t, p):
-        """E relu(z)^2 without an active live feature, but for two dead ones across the kink."""
-        above, end = (t > 0)[..., None], t[..., None] + dead
-        crosses = (end > 0) != above
-        _, alone = _few_active_weights(torch.where(crosses, p, 0))
-        beyond = end**3 / (3 * torch.where(crosses, dead, 1).abs())
-        kink = torch.where(crosses, alone * beyond, 0).sum(-1)
-        return torch.where(t > 0, self.t**2 + self.spread, 0) + kink
-
-    def _own(self, s, at_0, at_1, linear, kinked):
-        """E u_0 relu(t + c_0 u_0)."""
-        average = ((1 - s) * at_1 + s * at_0) / 2
-        kink = ((1 - s) * at_1 + s * average) / 3 * kinked
-        return torch.where(linear, self.t / 2 + self.c[..., 0] / 3, kink)
-
-
 def _likely_range(c, t, p, log_tail):
     """Bounds [...] that z stays below or above but for a probability of e^log_tail each.
 
     Chernoff: P(z > x) <= E e^{s z} e^{-s x} for every s > 0; the best of a few s, and never wider
     than the range of z itself.
     """
+
+    def reach(h, slope):
+        growth = torch.where(h.abs() < 1e-5, h / 2, torch.expm1(h) / h - 1)
+        return (torch.log1p(p * growth).sum(-1) - log_tail) / slope
+
     high, low = t + c.clamp(min=0).sum(-1), t + c.clamp(max=0).sum(-1)
-    for slope in SLOPES.tolist():
-        for sign in (1, -1):
-            h = sign * slope * c
-            growth = torch.where(h.abs() < 1e-5, h / 2, torch.expm1(h) / h - 1)
-            bound = (torch.log1p(p * growth).sum(-1) - log_tail) / slope
-            if sign > 0:
-                high = torch.minimum(high, t + bound)
-            else:
-                low = torch.maximum(low, t - bound)
+    for slope in SLOPES:
+        high = torch.minimum(high, t + reach(slope * c, slope))
+        low = torch.maximum(low, t - reach(-slope * c, slope))
     return low, high
 
 
@@ -171,14 +112,12 @@ class _Series(torch.autograd.Function):
         value, grad_t, grad_c = torch.zeros_like(t), torch.zeros_like(t), torch.zeros_like(c)
         rows = kinked.nonzero(as_tuple=True)
         first, count = 0, FIRST_BLOCK
-        while len(rows[0]) and first < MOST:
-            size = max(1, CACHE // (n * count))
+        while len(rows[0]) and first < MOST_HARMONICS:
+            size = max(1, TOGETHER // (n * count))
             blocks = []
             for part in zip(*(index.split(size) for index in rows), strict=True):
-                block = _harmonics(
-                    first, count, c[part], t[part], p[part], live[part], none[part], one[part],
-                    period[part], needed,
-                )  # fmt: skip
+                arrays = (v[part] for v in (c, t, p, live, none, one, period))
+                block = _harmonics(first, count, *arrays, needed)
                 value[part] += block[0]
                 blocks.append(block[0])
                 if needed:
@@ -204,7 +143,7 @@ def _harmonics(first, count, c, t, p, live, none, one, period, derivatives):
 
     Returns the value [R] and, with `derivatives`, those by t [R] and c [R, n].
     """
-    k = 2.0 * torch.arange(first, first + count, dtype=c.dtype, device=c.device) + 1
+    k = 2.0 * torch.arange(first, first + count, dtype=c.dtype) + 1
     s = k * (math.pi / period[:, None])  # frequencies [R, K]
     w2 = 4 * period[:, None] / (math.pi * k) ** 2  # of Re E x_0 e^{isz}
     w3 = -4 * period[:, None] ** 2 / (math.pi * k) ** 3  # of Im E e^{isz}
@@ -251,10 +190,8 @@ def _weighted_sum(weights, values):
 def _real_sums(values, *vectors):
     """Re of the sums over k of complex values [R, n, K] times each of the vectors [R, K]."""
     pairs = torch.view_as_real(values).flatten(2)
-    against = torch.stack(
-        [torch.view_as_real(v.conj().resolve_conj()).flatten(1) for v in vectors], 2
-    )
-    return torch.bmm(pairs, against).unbind(2)
+    conjugates = [torch.view_as_real(v.conj().resolve_conj()).flatten(1) for v in vectors]
+    return torch.bmm(pairs, torch.stack(conjugates, 2)).unbind(2)
 
 
 def _phi_psi(h):

@@ -6,7 +6,7 @@ import torch
 
 from common.exact import CUBE_FEATURES, loss_by_active_features
 from common.exact.checks import check_count, check_density, check_importance
-from common.exact.problem import Problem, lowest_starts, split, starts
+from common.exact.problem import Problem, split, starts
 
 
 def minimise_up_to(most, n_features, n_hidden, density, importance, *, restarts, seed=0):
@@ -32,4 +32,4 @@ def minimise_up_to(most, n_features, n_hidden, density, importance, *, restarts,
     problem = Problem(n, m, density, importance, loss, terms)
     cell = torch.arange(count).repeat_interleave(restarts)
     found = problem.minimise(starts(n, m, restarts, seed).repeat(count, 1), cell)
-    return split(found.x[lowest_starts(found.value, restarts)], n, m)
+    return split(found.x[found.lowest_of(restarts)], n, m)

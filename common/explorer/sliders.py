@@ -13,7 +13,7 @@ from io import BytesIO
 import matplotlib.pyplot as plt
 import numpy as np
 
-from common import geometry
+from common import OUTPUT_VARIABLE, geometry
 from common.data import importance_decay
 from common.exact import CUBE_FEATURES, minimise
 from common.exact.checks import check_count, check_positive
@@ -122,7 +122,7 @@ def nearest(values, value):
 def _explore(draw, start, sliders):
     """The figure draw(**start); if run live, sliders(**start) and the picture are displayed."""
     figure = draw(**start)
-    if not os.environ.get("SUPERPOSITION_OUTPUT"):  # set by common/build/execution.py
+    if not os.environ.get(OUTPUT_VARIABLE):
         from IPython.display import display
 
         plt.close(figure)  # or Jupyter shows it as well

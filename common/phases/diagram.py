@@ -6,14 +6,11 @@ by C relative importances (ascending); column by column and row by row they are 
 logarithm (paper, "Superposition as a Phase Change").
 """
 
-from dataclasses import dataclass
-
 import torch
 
 from common import geometry
-from common.exact import minimise, polish
+from common.exact import minimise
 from common.exact.checks import check_count
-from common.restarts import train_restarts
 from common.theory import (
     DEDICATED,
     DROPPED,
@@ -58,50 +55,21 @@ def exact_map(
     )  # fmt: skip
 
 
-@dataclass
-class TrainedMap:
-    """Trained models, k runs a cell: W [R, C, k, m, n], b [R, C, k, n], exact loss [R, C, k]."""
+def improvement(optimum, density, relative_importance, *, cells, restarts, seed=0):
+    """Largest share of the loss that a second search, from `restarts` new starts, saves in any of
+    `cells` random cells of an exact map over density [R] and relative importance [C].
 
-    W: torch.Tensor
-    b: torch.Tensor
-    loss: torch.Tensor
-
-    def lowest(self, *values):
-        """The slice [R, C, ...] of arrays [R, C, k, ...] that belongs to the lowest loss."""
-        index = self.loss.argmin(-1)
-        rows, columns = torch.meshgrid(*map(torch.arange, index.shape), indexing="ij")
-        chosen = tuple(value[rows, columns, index] for value in values)
-        return chosen if len(chosen) > 1 else chosen[0]
-
-    def mean(self, values):
-        """Mean [R, C] over all runs of values [R, C, k]."""
-        return values.mean(-1)
-
-    def mean_without_worst(self, values):
-        """Mean [R, C] over all runs but the one with the highest loss (the paper's wording)."""
-        worst = self.loss.argmax(-1, keepdim=True)
-        kept = values.shape[-1] - 1
-        return (values.sum(-1) - values.gather(-1, worst)[..., 0]) / max(1, kept)
-
-
-def trained_map(
-    n_features, n_hidden, density, relative_importance, *, restarts, seed=0, rows=4, **options
-):
-    """Train `restarts` models in every cell of density [R] by relative importance [C].
-
-    `rows` of the map are trained in one stack (a few thousand small models are fastest together),
-    each stack with its own seed. options : as for train_restarts. Returns a TrainedMap.
+    0, up to rounding, where the map is right.
     """
-    grid = importances(relative_importance, n_features)
-    parts = []
-    for first in range(0, len(density), rows):
-        some = density[first : first + rows].repeat_interleave(len(grid))
-        weights = grid.repeat(len(some) // len(grid), 1).repeat_interleave(restarts, 0)
-        options |= {"restarts": restarts, "seed": seed + 10 * first}
-        parts.append(train_restarts(n_features, n_hidden, some, weights, **options))
-    joined = (torch.cat([getattr(part, name) for part in parts]) for name in ("W", "b", "loss"))
-    shape = (len(density), len(grid))
-    return TrainedMap(*(value.reshape(*shape, *value.shape[1:]) for value in joined))
+    generator = torch.Generator().manual_seed(seed)
+    sizes = optimum.loss.shape
+    row, column = (torch.randint(size, (cells,), generator=generator) for size in sizes)
+    n, m = optimum.W.shape[-1], optimum.W.shape[-2]
+    again = minimise(
+        n, m, density[row], importances(relative_importance[column], n),
+        restarts=restarts, seed=seed + 1,
+    )  # fmt: skip
+    return (1 - again.loss / optimum.loss[row, column]).max().item()
 
 
 def extra_feature(W):
@@ -166,7 +134,8 @@ def theory_phase(density, relative_importance, n_hidden):
 
 
 def linear_loss(density, relative_importance):
-    """Loss [R, C] of the best linear model: the least important feature is left out.
+    """Loss [R, C] of the best linear model at density [R] by relative importance [C]: the least
+    important feature is left out.
 
     A third feature, of importance 1, would be kept and change nothing.
     """
@@ -207,36 +176,22 @@ def near_boundary(codes, cells):
     return highest != lowest
 
 
+def agreements(maps, band):
+    """How far maps of phases {"theory", "exact", "trained"} agree: {pair of names: (share of all
+    cells, share outside the `band` [R, C])}; NaN where there are no cells."""
+    pairs = ("trained", "exact"), ("theory", "exact"), ("theory", "trained")
+    return {
+        pair: tuple(agreement(*(maps[name] for name in pair), where) for where in (None, ~band))
+        for pair in pairs
+    }
+
+
 def agreement(one, other, where=None):
     """Share of cells on which two maps of phases agree, of all or of the cells `where`; or NaN."""
     same = one == other
     return (same if where is None else same[where]).double().mean().item()
 
 
-def stuck(loss, optimum, tolerance):
-    """Whether each run's loss [R, C, k] is more than `tolerance` above `optimum` [R, C]."""
-    return loss > (1 + tolerance) * optimum[..., None]
-
-
-def stuck_share(loss, optimum, tolerance):
-    """Share [R, C] of runs whose loss [R, C, k] is more than `tolerance` above `optimum` [R, C]."""
-    return stuck(loss, optimum, tolerance).double().mean(-1)
-
-
 def same_sign(W):
     """Whether the two features of W [..., 1, 2] lie on the same side: not an antipodal pair."""
     return W[..., 0, :].prod(-1) > 0
-
-
-def unfinished(runs, which, density, relative_importance, optimum, tolerance):
-    """Whether stuck runs were only not finished: booleans, one for each true entry of `which`.
-
-    Minimised further on the exact loss, these come within `tolerance` of `optimum` [R, C]. For a
-    TrainedMap over density [R] and relative importance [C], and booleans `which` [R, C, k].
-    """
-    if not which.any():
-        return torch.zeros(0, dtype=torch.bool)
-    row, column, _ = which.nonzero().T
-    grid = importances(relative_importance[column], runs.W.shape[-1])
-    end = polish(runs.W[which], runs.b[which], density[row], grid)[2]
-    return end <= (1 + tolerance) * optimum[row, column]

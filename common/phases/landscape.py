@@ -5,7 +5,9 @@ the linear minimum is W = (0, 1) with b = (p/2, 0). For r < 1 the features swap 
 what is a function of r alone is the same at 1/r.
 """
 
+import numpy as np
 import torch
+from scipy.optimize.elementwise import find_root
 
 from common.exact import population_loss
 from common.exact.bfgs import minimise_batch, with_gradient
@@ -15,10 +17,9 @@ from common.phases.diagram import importances
 
 TOLERANCE = 1e-6  # gradient at a minimum, relative to the loss of a model that outputs 0
 ROUNDS = 100  # evaluations of a minimisation
-HALVINGS = 25  # of a bisection
-FINE_HALVINGS = 60  # where each costs nothing
 FIRST_WEIGHTS = (0.1, 0.2, 0.35, 0.55, 0.75, 1.0)  # from which `exact_boundary` looks for a pair
 PAYS = 1e-11  # a loss this share below the linear one is lower: ten times its rounding
+CLOSE = {"xatol": 0, "xrtol": 1e-8}  # of a boundary, which costs minimisations
 
 
 def interference_cost(density):
@@ -56,14 +57,13 @@ def linear_is_stable_from(density):
 
 
 def linear_is_stable_above(relative_importance):
-    """Density [...] above which the linear minimum is stable, for every r > 0; by bisection."""
-    r = from_one(relative_importance)
-    low, high = torch.zeros_like(r), torch.ones_like(r)
-    for _ in range(FINE_HALVINGS):
-        middle = (low + high) / 2
-        stable = linear_is_stable_from(middle) <= r
-        low, high = torch.where(stable, low, middle), torch.where(stable, middle, high)
-    return high
+    """Density [...] above which the linear minimum is stable, for every r > 0."""
+    r = from_one(relative_importance).numpy()
+
+    def gain(p, r):
+        return (linear_is_stable_from(p) - torch.as_tensor(r)).numpy()
+
+    return torch.as_tensor(find_root(gain, (0.1 / r, r**0), args=(r,)).x)  # about 1/r when large
 
 
 def from_one(relative_importance):
@@ -103,16 +103,23 @@ def exact_boundary(relative_importance):
     There the optimum over all weights and biases falls below the best linear model. Where its
     weight grows from 0, between the tricritical points, this is where the linear minimum loses
     its stability, a closed form; elsewhere a minimum with a pair is better at once, and where that
-    begins is found by bisection, to a relative 1e-6. 1 where superposition pays at every density.
+    begins is searched for, to a relative 1e-6. 1 where superposition pays at every density.
     """
     r = from_one(relative_importance)
-    flat = r.reshape(-1)
-    low, high = linear_is_stable_above(flat), torch.ones_like(flat)
-    for _ in range(HALVINGS):
-        middle = (low * high).sqrt()
-        pays = _best_pair(middle, flat) < (1 - PAYS) * feature_variance(middle)
-        low, high = torch.where(pays, middle, low), torch.where(pays, high, middle)
-    return torch.where(high == 1, high, low).reshape(r.shape)
+    low, high = linear_is_stable_above(r).reshape(-1).numpy(), np.ones(r.numel())
+    found = find_root(_linear_wins, (low, high), args=(r.reshape(-1).numpy(),), tolerances=CLOSE)
+    without_jump = np.where(found.f_bracket[1] < 0, high, low)
+    return torch.as_tensor(np.where(found.success, found.x, without_jump)).reshape(r.shape)
+
+
+def _linear_wins(density, r):
+    """1 [N] where no pair is better than the linear minimum, -1 where one is (NumPy arrays).
+
+    A step, so that its root is bisected: the difference of the losses is flat on one side.
+    """
+    p, r = torch.as_tensor(density), torch.as_tensor(r)
+    pays = _best_pair(p, r) < (1 - PAYS) * feature_variance(p)
+    return np.where(pays, -1.0, 1.0)
 
 
 def _best_pair(density, r):
@@ -129,42 +136,9 @@ def _best_pair(density, r):
 
 @one_thread()
 def corner():
-    """Relative importance r below which superposition pays at density 1 too; so it does from 1/r.
-
-    By bisection, to 1e-6.
-    """
-    low, high, dense = (
-        torch.ones(1).double(),
-        torch.full((1,), 1.1).double(),
-        torch.ones(1).double(),
-    )
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        pays = _best_pair(dense, middle) < (1 - PAYS) * feature_variance(dense)
-        low, high = torch.where(pays, middle, low), torch.where(pays, high, middle)
-    return low.item()
-
-
-@one_thread()
-def boundary(weights, relative_importance):
-    """As `exact_boundary`, for a first weight from `weights` [K] only: (density [N], weight [N]).
-
-    The weight is the best one just below, of the less important feature; a tie at the smallest of
-    `weights` is a continuous transition. Raises ValueError for a weight that is not positive: at 0
-    the loss is the linear one.
-    """
-    weights = torch.as_tensor(weights, dtype=torch.float64)
-    if not (weights > 0).all():
-        raise ValueError("the weights of a pair must be positive")
-    r = from_one(relative_importance)
-    low, high, first = torch.zeros_like(r), torch.ones_like(r), torch.zeros_like(r)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        best, index = landscape(weights, middle, r).min(0)
-        pays = best < feature_variance(middle)
-        first = torch.where(pays, weights[index], first)
-        low, high = torch.where(pays, middle, low), torch.where(pays, high, middle)
-    return low, first
+    """Relative importance r > 1 up to which superposition pays at density 1 too (from 1/r on)."""
+    found = find_root(lambda r: _linear_wins(np.ones_like(r), r), ([1.0], [1.1]), tolerances=CLOSE)
+    return found.x.item()
 
 
 def cubic_coefficient(density):
@@ -187,15 +161,10 @@ def tricritical(low, high):
 
     Returns None where it does not.
     """
-    ends = torch.tensor([low, high], dtype=torch.float64)
-    sign = cubic_coefficient(ends).sign()
-    if sign[0] == sign[1]:
+    found = find_root(lambda p: cubic_coefficient(p).numpy(), (low, high))
+    if not found.success:
         return None
-    for _ in range(FINE_HALVINGS):
-        middle = ends.mean()
-        same = cubic_coefficient(middle).sign() == sign[0]
-        ends = torch.stack([middle, ends[1]] if same else [ends[0], middle])
-    return linear_is_stable_from(middle).item(), middle.item()
+    return linear_is_stable_from(found.x).item(), found.x.item()
 
 
 def basin(first, second, density, relative_importance):
@@ -212,7 +181,14 @@ def basin(first, second, density, relative_importance):
 
 
 def least(x, models, density, relative_importance):
-    """Local minimum over the free variables x [N, d]: (x, loss [N]). models(x, index) -> W, b."""
+    """Local minima of N problems over d free variables each, of which the last two are b.
+
+    x [N, d]    : where the searches begin.
+    models      : W [K, 1, 2], b [K, 2] as a function of x [K, d] and the numbers [K] of problems.
+    density [N], relative_importance [N].
+
+    Returns x [N, d] and the loss [N] there.
+    """
     importance = importances(relative_importance, 2)
     scale = density / 3 * importance.sum(-1)
 

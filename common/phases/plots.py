@@ -62,6 +62,13 @@ def map_axes(ax, density, relative_importance, title=None, ylabel=True):
     return ax.figure
 
 
+def log_ticks(ticks, ax):
+    """Make the axis to the right logarithmic, with ticks at these places only."""
+    ax.set(xscale="log")
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.minorticks_off()
+
+
 def _mesh(values, density, relative_importance, ax, **options):
     x, y = cell_edges(relative_importance, log=True), cell_edges(density, log=True)
     return ax.pcolormesh(x, y, values, rasterized=True, shading="flat", **options)
@@ -96,6 +103,53 @@ def two_channel_map(norm, superposition, density, relative_importance, ax, title
     """The extra feature's norm and superposition, both [R, C], in the paper's two channels."""
     _mesh(two_channel_colors(norm, superposition), density, relative_importance, ax)
     return map_axes(ax, density, relative_importance, title, ylabel)
+
+
+def channel_maps(views, density, relative_importance, *, more=0, width=PANEL):
+    """A row of two-channel maps {title: (norm, superposition)}, then `more` empty axes, then the
+    key: (figure, axes)."""
+    fig, axes, key = panels(len(views) + more, key=True, width=width)
+    for ax, (title, channels) in zip(axes, views.items(), strict=False):
+        two_channel_map(*channels, density, relative_importance, ax, title, ylabel=ax is axes[0])
+    color_key(key)
+    return fig, axes
+
+
+def aggregation(views, stuck, density, relative_importance):
+    """Two-channel maps of `views` {title: (norm, superposition)}, beside the share of runs that are
+    `stuck` [R, C]; lettered (a), (b), ... Returns the figure."""
+    lettered = {f"({'abcdef'[k]}) {title}": views[title] for k, title in enumerate(views)}
+    fig, axes = channel_maps(lettered, density, relative_importance, more=1, width=2.2)
+    title = f"({'abcdef'[len(views)]}) runs stuck"
+    mesh = share_map(stuck, density, relative_importance, axes[-1], title, ylabel=False)
+    fig.colorbar(mesh, ax=axes[-1], label="share of runs")
+    return fig
+
+
+def theory_exact_trained(theory, exact, trained, window, trained_window):
+    """The diagram three times: phases of `theory` [R, C], and the norm and superposition of the
+    `exact` optimum and of `trained` models; each window is (density, relative importance).
+
+    Returns (figure, axes).
+    """
+    fig, axes, key = panels(3, key=True)
+    phase_map(theory, *window, axes[0], "theory")
+    two_channel_map(*exact, *window, axes[1], "exact optimum", ylabel=False)
+    two_channel_map(*trained, *trained_window, axes[2], "trained, lowest loss", ylabel=False)
+    color_key(key)
+    return fig, axes
+
+
+def named_maps(maps, density, relative_importance, *, more=0, width=2.4):
+    """A row of maps of phases {"theory", "exact", "trained"}, then `more` empty axes, above the
+    names of the colours: (figure, axes)."""
+    fig, axes, _ = panels(len(maps) + more, width=width)
+    titles = {"exact": "exact optimum", "trained": "trained, lowest loss"}
+    for ax, (name, codes) in zip(axes, maps.items(), strict=False):
+        title = titles.get(name, name)
+        phase_map(codes, density, relative_importance, ax, title, ylabel=ax is axes[0])
+    phase_legend(fig, np.stack([array(codes) for codes in maps.values()]))
+    return fig, axes
 
 
 def color_key(ax):

@@ -65,7 +65,7 @@ def follow(W, b, density, relative_importance, *, direction, step=0.01):
 
 
 def _settle(W, b, density, relative_importance):
-    """The minimum next to W, nudged towards a pair: (W, b, loss)."""
+    """The minima next to W [N, 1, 2], b [N, 2], nudged towards a pair: (W, b, loss [N])."""
     nudged = W[:, 0].clone()
     nudged[:, 0] -= NUDGE * torch.where(W[:, 0, 1] < 0, -1.0, 1.0)
     x, loss = least(
@@ -126,9 +126,11 @@ class Line:
 
 
 def locate(density, relative_importance, *, restarts, seed=0):
-    """Search density [T], descending, for the place where the exact optimum changes most.
+    """Search density [T], descending, for where the exact optimum at each of N relative importances
+    changes most.
 
-    Returns the neighbouring densities [2, N] around it and the minima (W, b) above and below.
+    Returns the neighbouring densities [2, N] around it, and the minima above and below as two pairs
+    W [N, 1, 2], b [N, 2].
     """
     r = from_one(relative_importance)
     found = exact_map(2, 1, density, r, restarts=restarts, seed=seed)
@@ -166,6 +168,7 @@ def local_minima(density, relative_importance, seed=0):
 
 
 def _slope(W, b, density, relative_importance):
+    """Derivative [N] of the loss of W [N, 1, 2], b [N, 2] with respect to the density [N]."""
     importance = importances(relative_importance, 2)
     above, below = (
         population_loss(W, b, ((1 + side) * density).clamp(max=1), importance)

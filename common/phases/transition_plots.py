@@ -1,12 +1,60 @@
 """Pictures of the transition of two features in one dimension: its lines, and cuts across them."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from common.phases import plots as phase_plots
-from common.phases.plots import DEDICATED, SUPERPOSED
+from common.phases.plots import DEDICATED, SUPERPOSED, log_ticks
 from common.plots.style import array
 
 TAKEOVER, COEXISTING = "#b3202c", "#f0b429"
+
+
+def onset_lines(relative_importance, exact, theory, read_off, window):
+    """Where superposition begins to pay, and by how much higher that is than in theory; a figure.
+
+    exact, theory : densities [N] over relative importance [N] >= 1, mirrored.
+    read_off      : densities [C] found on the map, over the columns [C] of its `window`.
+    """
+    fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 2.7), width_ratios=[1, 1.25])
+    r, exact, theory = (array(v) for v in (relative_importance, exact, theory))
+    both = np.concatenate([1 / r[::-1], r])
+    exact, theory = (np.concatenate([v[::-1], v]) for v in (exact, theory))
+    phase_plots.map_axes(left, *window)
+    phase_plots.boundary_line(both, theory, left, "theory", **phase_plots.THEORY_LINE)
+    phase_plots.boundary_line(both, exact, left, "exact", color=TAKEOVER)
+    every = slice(None, None, 9)
+    left.plot(
+        window[1][every], read_off[every], ".", color=TAKEOVER, ms=4, label="read off the map"
+    )
+    left.set_ylim(0.1, 1)
+    left.legend(loc="lower center")
+    right.plot(both, exact / theory, color=TAKEOVER)
+    right.axhline(1, color="0.6", lw=0.8)
+    log_ticks([0.1, 0.2, 0.5, 1, 2, 5, 10], right)
+    right.set(xlim=(0.1, 10), xlabel="relative importance $r$")
+    right.set_ylabel("onset density, exact / theory")
+    return fig
+
+
+def jumps(relative_importance, crossing):
+    """The weight of the less important feature, and the slope of the optimal loss, above and below
+    the line of a Crossing over relative importance [N] >= 1. Returns the figure."""
+    fig, axes = plt.subplots(1, 2, figsize=(6.8, 2.4), sharex=True)
+    r = array(relative_importance)
+    below, above = (array(W[:, 0, 0].abs()) for W in (crossing.W_lower, crossing.W_upper))
+    axes[0].fill_between(r, above, below, color=COEXISTING, alpha=0.45, lw=0)
+    axes[0].plot(r, below, color=TAKEOVER, label="below the line")
+    axes[0].plot(r, above, color=DEDICATED, label="above the line")
+    axes[0].set(ylabel="weight $a$", ylim=(0, 1), xlim=(1, 10))
+    axes[0].legend()
+    axes[1].plot(r, crossing.slope_upper, color=DEDICATED)
+    axes[1].plot(r, crossing.slope_lower, color=TAKEOVER)
+    axes[1].set(ylabel="slope of the optimal loss")
+    for ax in axes:
+        log_ticks([1, 2, 5, 10], ax)
+        ax.set_xlabel("relative importance $r$")
+    return fig
 
 
 def transition_lines(relative_importance, lines, coexisting, points, ax):
@@ -37,7 +85,27 @@ def transition_lines(relative_importance, lines, coexisting, points, ax):
     return ax.figure
 
 
-def cut_column(x, loss, norms, shared, axes, xlabel, title):
+def cuts(along_density, along_importance):
+    """Cuts through the diagram side by side, along density and along relative importance, both
+    {title: (x [T], loss [T], norms [T, 2], superposition of the extra feature [T])}.
+
+    Above each other: norms, superposition, slope of the optimal loss. Returns the figure.
+    """
+    count = len(along_density) + len(along_importance)
+    fig, axes = plt.subplots(3, count, figsize=(1.88 * count, 4.6), sharex="col")
+    columns = iter(axes.T)
+    for title, cut in along_density.items():
+        cut_column(*cut, next(columns), "density", title, [0.1, 0.2, 0.5, 1])
+    for title, cut in along_importance.items():
+        cut_column(*cut, next(columns), "$r$", title, [0.1, 1, 10])
+    labels = ("norm", "superposition\nof the extra", "slope of the\noptimal loss")
+    for ax, label in zip(axes[:, 0], labels, strict=True):
+        ax.set_ylabel(label)
+    axes[0, 0].legend()
+    return fig
+
+
+def cut_column(x, loss, norms, shared, axes, xlabel, title, ticks):
     """One cut through the diagram, along x [T]: norms [T, 2], superposition of the extra feature
     [T] and the slope of the optimal loss [T], in three axes above each other."""
     x = array(x)
@@ -47,6 +115,6 @@ def cut_column(x, loss, norms, shared, axes, xlabel, title):
     axes[2].plot(x, np.gradient(array(loss), x), color="0.2")
     axes[0].set(title=title, ylim=(0, 1.12))
     axes[1].set(ylim=(0, 1.12))
-    axes[2].set(xscale="log", xlim=(x.min(), x.max()), xlabel=xlabel)
-    axes[2].minorticks_off()
+    axes[2].set(xlim=(x.min(), x.max()), xlabel=xlabel)
+    log_ticks(ticks, axes[2])
     return axes[0].figure

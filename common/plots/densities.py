@@ -1,4 +1,4 @@
-"""Figures of a row of models from dense to sparse: matrices over norms, and counts over density."""
+"""Figures of models from dense to sparse: matrices over norms, counts and norms over density."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,15 +8,18 @@ from matplotlib.ticker import MaxNLocator
 from common import geometry
 from common.plots.matrices import gram_with_bias, signed_colorbar
 from common.plots.style import (
+    GREY,
     MANY,
     SUPERPOSITION,
     UNSHOWN,
     array,
     cell_edges,
+    feature_legend,
     norm_bars,
     range_band,
     superposition_colorbar,
 )
+from common.plots.training import feature_curves
 
 # Dimensionality of features in regular arrangements (paper, "The Geometry of Superposition").
 SIMPLE_SHARES = {1: "alone", 2 / 3: "triangle", 1 / 2: "pair", 2 / 5: "pentagon"}
@@ -99,3 +102,26 @@ def shares_of_dimensions(density, shares, ax):
             color="0.2", mew=0)  # fmt: skip
     ax.set(xscale="log", ylim=(0, 1.08), ylabel="dimensionality")
     return ax.figure
+
+
+def optimum_path(curves, jumps):
+    """Norms of the optimum's features over density, and the share of the linear loss it saves.
+
+    curves : (density [T], norms [T, n], saved [T]) of every branch, from dense to sparse; they
+             break off where the optimum jumps.
+    jumps  : densities of the jumps, drawn as dotted lines.
+    """
+    fig, (upper, lower) = plt.subplots(2, figsize=(5.6, 3.8), sharex=True, height_ratios=[2, 1])
+    for density, norms, saved in curves:
+        feature_curves(density, norms, upper, "norm")
+        lower.plot(array(density), array(saved), color="0.25")
+    for ax in (upper, lower):
+        for density in jumps:
+            ax.axvline(density, color=GREY, lw=0.8, ls=":", zorder=0)
+    sparsest = min(array(density).min() for density, _, _ in curves)
+    lower.set(xscale="log", xlim=(1, sparsest))
+    lower.set(xlabel="density (log scale)", ylabel="loss saved")
+    lower.set_xticks([1, 0.5, 0.2, 0.1, 0.05], ["1", "0.5", "0.2", "0.1", "0.05"])
+    lower.minorticks_off()
+    feature_legend(fig, array(curves[0][1]).shape[1])
+    return fig

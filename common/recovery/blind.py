@@ -54,9 +54,7 @@ def find_dictionaries(method, h, count, setting, *, seed=0, steps=1500):
     if rows < count:
         raise ValueError(f"{count} directions asked for from only {rows} inputs")
     stack = np.stack([part[:rows] for part in h])
-    found = BLIND[method][0](stack, count, setting, seed, steps)
-    norms = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.where(norms > 1e-12, found / np.maximum(norms, 1e-12), 0)
+    return _unit(BLIND[method][0](stack, count, setting, seed, steps))
 
 
 def match(W, found):
@@ -68,14 +66,19 @@ def match(W, found):
     W, found = np.asarray(W, dtype=float), np.asarray(found, dtype=float)
     if W.ndim != 2 or found.ndim != 2 or len(W) != len(found):
         raise ValueError(f"W and directions do not fit: {list(W.shape)}, {list(found.shape)}")
-    norms = np.linalg.norm(W, axis=0), np.linalg.norm(found, axis=0)
-    unit = [v / np.where(s > 0, s, 1) for v, s in zip((W, found), norms, strict=True)]
-    cosine = unit[0].T @ unit[1]
+    unit = _unit(found)
+    cosine = _unit(W).T @ unit
     feature, direction = linear_sum_assignment(-cosine)
     cosines, matched = np.zeros(W.shape[1]), np.zeros_like(W)
     cosines[feature] = np.maximum(cosine[feature, direction], 0)
-    matched[:, feature] = unit[1][:, direction]
+    matched[:, feature] = unit[:, direction]
     return cosines, matched
+
+
+def _unit(columns):
+    """Columns [..., m, K] of norm 1; a column of zeros stays one."""
+    norms = np.linalg.norm(columns, axis=-2, keepdims=True)
+    return np.where(norms > 1e-12, columns / np.maximum(norms, 1e-12), 0)
 
 
 def judge_blind(method, tuning, W, density, *, inputs, test, seed, steps):
@@ -198,9 +201,8 @@ def _mini_dictionary(h, count, setting, seed):
 
 def _start(h, count, seed):
     """`count` inputs drawn at random, as unit rows [count, m]."""
-    rng = np.random.default_rng(seed)
-    atoms = h[rng.permutation(len(h))[:count]]
-    return atoms / np.maximum(np.linalg.norm(atoms, axis=1, keepdims=True), 1e-12)
+    chosen = np.random.default_rng(seed).permutation(len(h))[:count]
+    return _unit(h[chosen].T).T
 
 
 def _autoencoder(kind):

@@ -3,7 +3,7 @@
 One interface over scikit-learn's sparse coders and a few small methods of our own:
 `recover(method, h, W, setting)` takes h [N, m] and W [m, n] (features as columns) and returns
 estimates [N, n]. `METHODS` lists the methods, each with what it needs for a setting: one that a
-validation split chooses (recovery_study.choose), the density or a bias. Scale conventions:
+validation split chooses (study.choose), the density or a bias. Scale conventions:
 
 - scaling h and W by one number, or rotating both, changes no estimate (except of the ReLU decoder,
   whose bias has a scale);
@@ -65,14 +65,19 @@ def tight_frame(n_features, n_hidden, seed):
     return W
 
 
-def recover(method, h, W, setting=None):
+def alive(W):
+    """Which columns [n] of W [m, n] are not dead."""
+    norms = np.linalg.norm(W, axis=0)
+    return norms > DEAD * norms.max(initial=0)
+
+
+def recover(method, h, W, setting):
     """Estimates [N, n] of the features behind h [N, m] in dictionary W [m, n].
 
     setting : what METHODS[method].needs says: a number or pair like those in its `settings`, the
               density p for the best linear estimate, the bias [n] for the ReLU decoder.
 
-    Raises ValueError for an unknown method, shapes that do not fit, numbers that are not finite or
-    a setting that is missing.
+    Raises ValueError for an unknown method, shapes that do not fit or numbers that are not finite.
     """
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; there are {', '.join(METHODS)}")
@@ -82,17 +87,13 @@ def recover(method, h, W, setting=None):
     if not (np.isfinite(h).all() and np.isfinite(W).all()):
         raise ValueError("h and W must be finite")
     found = METHODS[method]
-    if setting is None:
-        example = f", for example {found.settings[0]!r}" if found.settings else ""
-        raise ValueError(f"{method} needs a {found.needs}{example}; the setting given is None")
     if found.needs == "bias":
         return found.function(h, W, setting)
-    norms = np.linalg.norm(W, axis=0)
-    alive = norms > DEAD * norms.max(initial=0)
+    kept = alive(W)
     estimate = np.zeros((len(h), W.shape[1]))
-    if alive.any():
-        scale = np.sqrt(np.mean(norms[alive] ** 2))
-        estimate[:, alive] = found.function(h / scale, W[:, alive] / scale, setting)
+    if kept.any():
+        scale = np.sqrt(np.mean(np.linalg.norm(W, axis=0)[kept] ** 2))
+        estimate[:, kept] = found.function(h / scale, W[:, kept] / scale, setting)
     return estimate
 
 

@@ -1,4 +1,6 @@
-"""Figures and tables of the recovery notebooks."""
+"""Figures of the recovery notebooks, and names for their results."""
+
+import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -30,6 +32,12 @@ FLOOR = 3e-4  # relative errors are drawn no lower
 LADDER_FLOOR = 1.5e-3  # left end of the axes of `decoder_ladder`
 
 
+def slug(name):
+    """The name of a method or family as part of a result's: "omp-nonnegative" of "OMP, x ≥ 0"."""
+    words = re.findall(r"[a-z0-9]+", name.lower().replace("x ≥ 0", "nonnegative"))
+    return "-".join(words)
+
+
 def activations(panels, axes):
     """True and recovered activations {title: x [N, n]} as heatmaps, the first one being true."""
     for (title, x), ax in zip(panels.items(), axes, strict=True):
@@ -39,9 +47,8 @@ def activations(panels, axes):
         for spine in ax.spines.values():
             spine.set(visible=True, color="0.6")
     axes[0].set(ylabel="feature")
-    fig = axes[0].figure
-    fig.colorbar(mesh, ax=list(axes), label="activation", aspect=18, shrink=0.9, extend="max")
-    return fig
+    options = {"label": "activation", "aspect": 18, "shrink": 0.9, "extend": "max"}
+    axes[0].figure.colorbar(mesh, ax=list(axes), **options)
 
 
 def band(ax, at, values, color, label, marker="o", dashed=False, log=False):
@@ -64,16 +71,14 @@ def _ends(values, log):
     return mean, mean / factor, mean * factor
 
 
-def error_curves(results, at, ax, title=None, lowest=FLOOR):
+def error_curves(results, at, ax, title, lowest=FLOOR):
     """Relative error against `at`, a line a method; results: a {method: scores} for each point."""
     methods = [name for name in COLORS if name in results[0]]
     for name in methods:
         values = np.maximum([point[name]["relative"] for point in results], FLOOR).T
         band(ax, at, values, COLORS[name], name, MARKERS.get(name, "o"), log=True)
     ax.axhline(1, color=GREY, lw=0.9, ls="--", zorder=0)
-    ax.set(yscale="log", ylim=(lowest * 0.8, 3))
-    if title is not None:
-        ax.set_title(title)
+    ax.set(yscale="log", ylim=(lowest * 0.8, 3), title=title)
 
 
 def sparsity_axis(ax, density):
@@ -107,7 +112,7 @@ def decoder_ladder(families, ax, title):
 
     families: {family: {method: scores}}.
     """
-    for row, (_, results) in enumerate(families.items()):
+    for row, results in enumerate(families.values()):
         shown = [name for name in COLORS if name in results]
         for k, name in enumerate(shown):
             mean, low, high = _ends(np.maximum(results[name]["relative"], FLOOR), log=True)
@@ -142,31 +147,6 @@ def against_norm(norms, r2, ax, title):
     ax.scatter(array(norms).ravel(), np.ravel(r2), c=colors, s=9, linewidths=0, alpha=0.8)
     ax.axhline(0, color=GREY, lw=0.9, ls="--", zorder=0)
     ax.set(title=title, xlabel="norm of the feature", ylim=(-0.12, 1.05))
-
-
-def error_table(columns, score="relative", form=".3f"):
-    """Markdown: a row a method, a column for each {title: {method: scores}}, mean ± half-width."""
-    names = list(dict.fromkeys(name for results in columns.values() for name in results))
-    lines = ["| method | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
-    for name in names:
-        cells = []
-        for results in columns.values():
-            if name in results:
-                mean, half = interval(results[name][score])
-                cells.append(f"{mean:{form}} ± {half:{form}}")
-            else:
-                cells.append("–")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
-def score_table(results, keys):
-    """Markdown: a row a method, a column a score."""
-    lines = ["| method | " + " | ".join(keys) + " |", "|---" * (len(keys) + 1) + "|"]
-    for name, found in results.items():
-        cells = [f"{interval(found[key])[0]:.3g}" for key in keys]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def transition_map(delta, rho, shares, ax):

@@ -10,7 +10,7 @@ from scipy.optimize import linprog, minimize_scalar
 from scipy.special import ndtr
 
 from common.parallel import in_processes
-from common.recovery.methods import DEAD, greedy
+from common.recovery.methods import alive, greedy
 
 EXACT = 1e-5  # largest error, relative to the largest entry of x, that still counts as exact
 
@@ -72,8 +72,7 @@ def exact_share(W, active, trials, seed, method="l1"):
     rng, hits = np.random.default_rng([seed, active]), 0
     for _ in range(trials):
         chosen = W(int(rng.integers(2**31))) if callable(W) else np.asarray(W, dtype=float)
-        norms = np.linalg.norm(chosen, axis=0)
-        chosen = chosen[:, norms > DEAD * norms.max(initial=0)]
+        chosen = chosen[:, alive(chosen)]
         if active > chosen.shape[1]:
             continue
         x = planted(chosen.shape[1], active, 1, rng)

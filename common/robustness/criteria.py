@@ -1,8 +1,8 @@
 """When a claim holds for a trained model: one function a claim, whoever asks.
 
-The notebook that owns a claim calls its function on the model it draws, the robustness study calls
-the same function on every single run; STATEMENTS says which function decides which claim. A claim
-is judged as it is worded, see `common.artifacts.verdict`.
+These are the claims' judges: the notebook that owns a claim calls its judge on the model it draws,
+the robustness study calls the same one on every single run (`common.robustness.statements` says
+which). A claim is judged as it is worded, see `common.artifacts.verdict`.
 
 Functions take W [..., m, n], or, where a claim is about several densities, W [D, ..., m, n] from
 dense to sparse, and return booleans [...].
@@ -10,14 +10,10 @@ dense to sparse, and return booleans [...].
 What counts as represented, orthogonal or an antipodal pair is defined in `common.geometry`.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
 
 from common import geometry
 from common.phases import diagram
-from common.theory import linear_optimum
 
 # "Dedicated orthogonal dimensions", "not embedded", "negative biases": an entry of W^T W or a bias
 # counts as 0 or 1 when it is less than a twentieth of the scale away on which it is drawn.
@@ -29,33 +25,14 @@ POLYGON_TOLERANCE = 8  # degrees; a regular polygon bends where importances diff
 LEAST_INTERFERENCE = 0.1  # of a pentagon; 1.5 when regular, 0 for antipodal pairs
 SPARSE_INTERFERENCE = 1  # of twenty features in five dimensions
 SAME_DIRECTION = 0.95  # cosine from which two features point the same way
-GAIN = 0.9  # a loss below this part of the best linear model's gains something
-MOST = 0.95  # share of a map's cells that have to satisfy what is said of the map
+GAIN_BELOW = 0.9  # a loss below this part of the best linear model's gains something
+MAP_SHARE = 0.95  # of a map's cells that have to satisfy what is said of the map
 COUNT_TOLERANCE = 1  # features; published counts are read off a figure and good to about one
 
-PUBLISHED = (5, 7, 9, 10, 11, 12, 12)  # represented features at TWENTY_DENSITIES, off the figure
-PUBLISHED_ORTHOGONAL = (5, 3, 1, 0, 0, 0, 0)
-
-# What the robustness study trains, as the claims' own notebooks do.
-FIVE_DENSITIES = (1, 0.75, 0.5, 0.2, 0.1, 0.05)  # five features in two dimensions
-LINEAR_DENSITIES = tuple(20 ** (-k / 9) for k in range(10))  # and linear models of them
-HIDDEN_DENSITIES = (0.05, 0.99)  # the same with a hidden ReLU, equally important features
-TWENTY_DENSITIES = (1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001)  # twenty features in five dimensions
-UNTIED_DENSITIES = (1, 0.001)
-# Cells (r, p) of the phase diagrams for n = 2 and 3: at least a factor of 1.2 in r and in p from
-# any boundary, but for the last one.
-LINEAR_CELLS = {2: ((0.2, 0.8), (0.4, 0.8), (2.5, 0.8), (5, 0.8)), 3: ((0.2, 0.8), (0.4, 0.8))}
-PAIRED_CELLS = {
-    2: ((0.2, 0.1), (0.4, 0.1), (1, 0.1), (2.5, 0.1), (5, 0.1), (0.2, 0.02), (1, 0.02), (5, 0.02)),
-    3: ((0.2, 0.1), (0.4, 0.1), (2.5, 0.1), (5, 0.1), (0.2, 0.02), (2, 0.02), (5, 0.02)),
-}
-JOINT_CELL = (1, 0.8)
-
-
-def cells(n):
-    """Relative importance [K] and density [K] of the cells for n = 2 or 3 features."""
-    places = [*LINEAR_CELLS[n], *PAIRED_CELLS[n], *([JOINT_CELL] if n == 3 else [])]
-    return torch.tensor(places, dtype=torch.float64).unbind(1)
+# Read off the paper's figure of twenty features in five dimensions, at densities of 1, 0.3, 0.1,
+# 0.03, 0.01, 0.003 and 0.001.
+PUBLISHED = (5, 7, 9, 10, 11, 12, 12)  # represented features
+PUBLISHED_ORTHOGONAL = (5, 3, 1, 0, 0, 0, 0)  # of these, orthogonal ones
 
 
 # --- one model -----------------------------------------------------------------------------------
@@ -101,7 +78,7 @@ def polygon(W):
 def packs(W, loss, linear):
     """No two features point the same way, and the loss is well below the best linear model's."""
     same = torch.triu(geometry.interference(W) > SAME_DIRECTION, 1)
-    return ~same.any(-1).any(-1) & (loss < GAIN * linear)
+    return ~same.any(-1).any(-1) & (loss < GAIN_BELOW * linear)
 
 
 def same_phase(W, codes):
@@ -111,7 +88,7 @@ def same_phase(W, codes):
 
 def mostly(hits):
     """Most cells of a map do; `hits` are booleans, or the share of those that do."""
-    return torch.as_tensor(hits).double().mean() >= MOST
+    return torch.as_tensor(hits).double().mean() >= MAP_SHARE
 
 
 def joint(W):
@@ -204,181 +181,3 @@ def both_needed(relu, linear, m):
     relu, linear : numbers of features [D, ...] that a ReLU and a linear model store.
     """
     return (linear <= m).all(0) & (relu[0] <= m) & (relu[-1] > m)
-
-
-# --- the statements of the robustness study -------------------------------------------------------
-
-# What a statement is about. Rates of different kinds are never added up.
-KINDS = {
-    "linear": "one model, where the optimum is linear",
-    "superposed": "one model, where the optimum is superposition",
-    "series": "a series of densities, all its models together",
-    "unmet": "statements that the best models do not satisfy either",
-}
-
-
-class Statement(NamedTuple):
-    """A row of the study: its kind, its claim in the ledger, what decides it there and here, and in
-    short when it holds for a run."""
-
-    kind: str
-    claim: str
-    judge: Callable
-    when: str
-
-
-STATEMENTS = {
-    "intro-dense": Statement(
-        "linear", "intro-dense", dedicated,
-        "p = 1: features 1 and 2 orthogonal, no other embedded",
-    ),
-    "basic-dense": Statement(
-        "linear", "basic-dense", as_linear,
-        "p = 1: features 1 to 5 orthogonal, no other embedded, biases 0 and p/2",
-    ),
-    "phase-agree-linear": Statement(
-        "linear", "phase-agree", same_phase,
-        "n = 2, above the boundary: phase of the exact optimum",
-    ),
-    "phase-agree-n3-linear": Statement(
-        "linear", "phase-agree-n3", same_phase, "n = 3, above the boundary: the same"
-    ),
-    "intro-antipodal": Statement(
-        "superposed", "intro-antipodal", in_pairs,
-        "p = 0.2: features 1 to 4 are two antipodal pairs, the fifth is not embedded",
-    ),
-    "intro-pentagon": Statement(
-        "superposed", "intro-pentagon", polygon,
-        "p = 0.1: five at 72° ± 8°, positive interference",
-    ),
-    "phase-agree-paired": Statement(
-        "superposed", "phase-agree", same_phase,
-        "n = 2, below the boundary: phase of the exact optimum",
-    ),
-    "phase-agree-n3-paired": Statement(
-        "superposed", "phase-agree-n3", same_phase, "n = 3, below the boundary: the same"
-    ),
-    "phase-joint": Statement(
-        "superposed", "phase-joint", joint, "n = 3, r = 1, p = 0.8: the triangle"
-    ),
-    "intro-linear": Statement(
-        "series", "intro-linear", never_more,
-        "linear model: two features at most, at ten densities",
-    ),
-    "dynamics-relu": Statement(
-        "series", "dynamics-relu", stores_more,
-        "six densities: never fewer when sparser, in the end more; linear: two at most",
-    ),
-    "basic-linear": Statement(
-        "series", "basic-linear", as_linear,
-        "linear model: W^T W within 0.05, b within a fifth of p/2, at seven densities",
-    ),
-    "basic-order": Statement(
-        "series", "basic-order", falls_in_order,
-        "orthogonal features are the most important and never increase in number",
-    ),
-    "basic-order-counts": Statement(
-        "series", "basic-order", orthogonal_as_published,
-        "orthogonal features number 5, 3, 1, 0, 0, 0, 0, up to one",
-    ),
-    "basic-pairs": Statement(
-        "series", "basic-pairs", pairs_first,
-        "at the first two densities with superposition it is all antipodal pairs",
-    ),
-    "basic-count": Statement(
-        "series", "basic-count", stored_as_published,
-        "represented features number 5, 7, 9, 10, 11, 12, 12, up to one",
-    ),
-    "variants-conditions": Statement(
-        "series", "variants-conditions", both_needed,
-        "more than five stored by ReLU at p = 0.001; not at p = 1, nor linear",
-    ),
-    "variants-conditions-untied": Statement(
-        "series", "variants-conditions", both_needed, "the same with two weight matrices"
-    ),
-    "basic-sparse": Statement(
-        "unmet", "basic-sparse", all_shared,
-        "p ≤ 0.01: all in superposition, positive interference > 1, biases < -0.05",
-    ),
-    "experiments-packing": Statement(
-        "unmet", "experiments-packing", packs,
-        "hidden ReLU: no two features the same way, loss < 0.9 linear",
-    ),
-    "experiments-dense": Statement(
-        "unmet", "experiments-dense", picks_favourites,
-        "hidden ReLU, p = 0.99: two orthogonal features and no other",
-    ),
-}  # fmt: skip
-
-
-def judge(study):
-    """Every statement on every run: {statement: hits}, hits [S, R] or [cells, S, R].
-
-    study : {name: Runs} as the robustness notebook trains them.
-    """
-    given = _five(study) | _twenty(study) | _phases(study)
-    return {name: STATEMENTS[name].judge(*given[name]) for name in STATEMENTS}
-
-
-def _five(study):
-    """What the judges of statements about five features are given: {statement: arguments}."""
-    five, linear, hidden = (study[name] for name in ("five", "five linear", "hidden"))
-    dropped = linear_optimum(hidden.density[0], torch.ones(five.W.shape[-1]), five.W.shape[-2])
-    return {
-        "intro-dense": (five.W[FIVE_DENSITIES.index(1)],),
-        "intro-antipodal": (five.W[FIVE_DENSITIES.index(0.2)],),
-        "intro-pentagon": (five.W[FIVE_DENSITIES.index(0.1)],),
-        "intro-linear": (linear.W,),
-        "dynamics-relu": (five.W, linear.W),
-        "experiments-packing": (hidden.W[0], hidden.loss[0], dropped),
-        "experiments-dense": (torch.stack([hidden.W[1], study["hidden unequal"].W[0]]),),
-    }
-
-
-def _twenty(study):
-    twenty, linear = study["twenty"], study["twenty linear"]
-    untied, untied_linear = study["untied"], study["untied linear"]
-    sparse, m = twenty.density <= 0.01, twenty.W.shape[-2]
-    return {
-        "basic-linear": (linear.W, linear.b, linear.density),
-        "basic-dense": (twenty.W[:1], twenty.b[:1], twenty.density[:1]),
-        "basic-order": (twenty.W,),
-        "basic-order-counts": (twenty.W,),
-        "basic-pairs": (twenty.W,),
-        "basic-count": (twenty.W,),
-        "basic-sparse": (twenty.W[sparse], twenty.b[sparse]),
-        "variants-conditions": (twenty.stored(), linear.stored(), m),
-        "variants-conditions-untied": (untied.stored(), untied_linear.stored(), m),
-    }
-
-
-def _phases(study):
-    given = {
-        name: (runs.W[part], diagram.phase(runs.optimum.W)[part, None, None])
-        for name, runs, part in _phase_cells(study)
-    }
-    return given | {"phase-joint": (study["three"].W[-1],)}
-
-
-def _phase_cells(study):
-    """Statements about the phase diagrams: name, Runs, and the part of the cells they are about."""
-    for name, n, runs in (("phase-agree", 2, study["two"]), ("phase-agree-n3", 3, study["three"])):
-        cut = len(LINEAR_CELLS[n])
-        yield f"{name}-linear", runs, slice(cut)
-        yield f"{name}-paired", runs, slice(cut, cut + len(PAIRED_CELLS[n]))
-
-
-def near_optimum(study):
-    """Of statements with a known optimum: {statement: whether every model of the run is near it},
-    as `judge` for the shapes."""
-    five = study["five"].near()
-    return {
-        "intro-dense": five[FIVE_DENSITIES.index(1)],
-        "intro-antipodal": five[FIVE_DENSITIES.index(0.2)],
-        "intro-pentagon": five[FIVE_DENSITIES.index(0.1)],
-        "intro-linear": study["five linear"].near().all(0),
-        "dynamics-relu": five.all(0),
-        "basic-linear": study["twenty linear"].near().all(0),
-        **{name: runs.near()[part] for name, runs, part in _phase_cells(study)},
-        "phase-joint": study["three"].near()[-1],
-    }

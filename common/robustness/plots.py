@@ -8,8 +8,8 @@ from common.robustness.runs import MODEL, STACK, wilson
 
 COLORS = {STACK: AUTHORS_COLOR, MODEL: FAST_COLOR}
 MARKERS = ("o", "D")  # without weight decay and with it
-ROOM = 0.74  # part of a statement's row that the dots of its settings share
-ROW = 0.36  # inches of height a statement
+DOTS_ROOM = 0.74  # part of a statement's row that the dots of its settings share
+ROW_HEIGHT = 0.36  # inches of height a statement
 
 
 def success_chart(rates, settings, titles, groups, width=3.1):
@@ -21,11 +21,12 @@ def success_chart(rates, settings, titles, groups, width=3.1):
 
     Colours are initial scales, filled marks the larger batch, diamonds weight decay.
     """
-    size = (width * len(titles) + 1.8, ROW * len(rates) + 1.2)
+    size = (width * len(titles) + 1.8, ROW_HEIGHT * len(rates) + 1.2)
     fig, axes = plt.subplots(1, len(titles), figsize=size, sharey=True, squeeze=False)
     for ax, (learning_rate, title) in zip(axes[0], titles.items(), strict=True):
         mine = [k for k, s in enumerate(settings) if s.learning_rate == learning_rate]
-        for k, offset in zip(mine, np.linspace(-ROOM / 2, ROOM / 2, len(mine)), strict=True):
+        offsets = np.linspace(-DOTS_ROOM / 2, DOTS_ROOM / 2, len(mine))
+        for k, offset in zip(mine, offsets, strict=True):
             _dots(rates, k, offset, ax, _look(settings[k], settings))
         for row in range(1, len(rates)):
             ax.axhline(row - 0.5, color="0.9", lw=0.6, zorder=0)

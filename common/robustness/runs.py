@@ -17,7 +17,7 @@ from common.exact import Optimum, minimise
 from common.exact.checks import check_count
 from common.geometry import REPRESENTED_NORM
 from common.model import authors_scale
-from common.restarts import train_restarts
+from common.restarts import lowest, train_restarts
 from common.theory import linear_optimum
 
 STACK, MODEL = "stack", "model"  # Xavier's rule on the stacked tensor (authors) or on one model
@@ -95,13 +95,9 @@ class Runs:
 
     def best(self):
         """Of every density and setting only the run with the lowest loss: R = 1."""
-        index = self.loss.argmin(2, keepdim=True)
-        parts = {}
-        for name in ("W", "b", "loss", "effective"):
-            value = getattr(self, name)
-            at = index.reshape(*index.shape, *[1] * (value.dim() - 3))
-            parts[name] = value.gather(2, at.expand(*index.shape, *value.shape[3:]))
-        return replace(self, **parts)
+        names = ("W", "b", "loss", "effective")
+        chosen = lowest(self.loss, *(getattr(self, name) for name in names))
+        return replace(self, **{n: v.unsqueeze(2) for n, v in zip(names, chosen, strict=True)})
 
 
 def train(

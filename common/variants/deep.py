@@ -8,9 +8,9 @@ about the geometry of features carries over; only what reads them is more powerf
 
 import torch
 
-from common.exact.checks import check_count, check_importance
+from common.exact.checks import check_count
 from common.model import Stack, xavier_scale
-from common.training import FAST, descend
+from common.training import descend
 
 
 class DeepModel(Stack):
@@ -43,13 +43,13 @@ class DeepModel(Stack):
         return self.decode(x @ self.W.transpose(1, 2))
 
 
-def train_deep(model, data, importance=None, *, recipe=FAST, seed=0):
+def train_deep(model, data, *, recipe, seed=0):
     """Train a DeepModel in place on inputs from `data`, by autograd; return its last losses.
 
-    As `train` does it: losses summed over instances, empty inputs the data skip added exactly.
+    As `train` does it, with equal importances: losses summed over instances, empty inputs the data
+    skip added exactly.
     """
     data = data.stacked(model.instances)
-    importance = check_importance(importance, (model.instances,), model.n_features).to(model.W)
     share = data.sampled_share.to(model.W)
     empty = torch.zeros(1, 1, model.n_features)
 
@@ -57,6 +57,6 @@ def train_deep(model, data, importance=None, *, recipe=FAST, seed=0):
         x = data.sample(recipe.batch, generator)
         seen = ((model(x) - x) ** 2).mean(1)
         unseen = (model(empty) ** 2)[:, 0]
-        return (importance * (share[:, None] * seen + (1 - share)[:, None] * unseen)).sum(-1)
+        return (share[:, None] * seen + (1 - share)[:, None] * unseen).sum(-1)
 
     return descend(model.parameters(), losses, recipe, seed=seed).double()

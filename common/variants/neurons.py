@@ -10,6 +10,7 @@ import math
 import torch
 
 from common.exact.checks import check_count
+from common.geometry import safe_divide
 
 PURE = 0.9  # a neuron is monosemantic when one feature makes up this share of its squared weights
 ALIVE = 0.5  # and dead when its weights are shorter than this
@@ -18,8 +19,7 @@ ALIVE = 0.5  # and dead when its weights are shorter than this
 def feature_shares(W):
     """Share of each feature in the squared weights of each neuron [..., m, n]; 0 when dead."""
     W = torch.as_tensor(W)
-    total = (W**2).sum(-1, keepdim=True)
-    return torch.where(total > 0, W**2 / torch.where(total > 0, total, 1), 0)
+    return safe_divide(W**2, (W**2).sum(-1, keepdim=True))
 
 
 def neuron_kinds(W, pure=PURE):

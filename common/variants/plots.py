@@ -12,10 +12,10 @@ from common.plots.matrices import signed_colorbar
 from common.plots.style import array, cell_edges
 
 STABLE_COLOR, SADDLE_COLOR = "#8fb7d9", "0.93"
-EDGE = 1.2  # neighbours in 3-D: angles up to this times a feature's smallest one
+NEIGHBOUR_ANGLE = 1.2  # neighbours in 3-D: angles up to this times a feature's smallest one
 KINDS = ("monosemantic", "polysemantic", "dead")
 KIND_COLORS = ("black", "#f2a93b", "0.8")  # none of the colours of weights
-STRONGEST = 1.5  # end of the colour scale of weights of neurons
+WEIGHT_LIMIT = 1.5  # end of the colour scale of weights of neurons
 
 
 def response_matrices(stages, titles, size=2.3):
@@ -129,15 +129,15 @@ def upright(W, long):
 
 
 def neighbours(W):
-    """Pairs (i, j) of features of W [m, n] whose angle is at most EDGE times the smallest angle
-    of one of the two; features too short to have a direction have none."""
+    """Pairs (i, j) of features of W [m, n] whose angle is at most NEIGHBOUR_ANGLE times the least
+    angle of one of the two; features too short to have a direction have none."""
     norms = np.sqrt((W**2).sum(0))
     unit = W / np.where(norms > 0, norms, 1)
     angle = np.arccos(np.clip(unit.T @ unit, -1, 1))
     long = norms >= style.SHORTEST
     angle[~np.outer(long, long)] = np.inf
     np.fill_diagonal(angle, np.inf)
-    nearest = EDGE * angle.min(1)
+    nearest = NEIGHBOUR_ANGLE * angle.min(1)
     pairs = combinations(range(W.shape[1]), 2)
     return [(i, j) for i, j in pairs if angle[i, j] <= max(nearest[i], nearest[j]) < np.inf]
 
@@ -150,7 +150,7 @@ def neuron_map(W, kinds, ax, title=None):
     W = array(W)
     n = W.shape[1]
     ax.pcolormesh(
-        W.T, cmap=style.SIGNED, vmin=-STRONGEST, vmax=STRONGEST, edgecolors="white", lw=0.4
+        W.T, cmap=style.SIGNED, vmin=-WEIGHT_LIMIT, vmax=WEIGHT_LIMIT, edgecolors="white", lw=0.4
     )
     for k, kind in enumerate(kinds):
         ax.plot(k + 0.5, n + 0.7, "s", color=KIND_COLORS[kind], ms=5.5, clip_on=False)
@@ -199,5 +199,5 @@ def neuron_grid(rows, kinds, titles, row_labels, size=0.145):
         for name, color in zip(KINDS, KIND_COLORS, strict=True)
     ]
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
-    signed_colorbar(fig, axes, "weight", extend="both", limit=STRONGEST)
+    signed_colorbar(fig, axes, "weight", extend="both", limit=WEIGHT_LIMIT)
     return fig

@@ -27,8 +27,8 @@ from common.geometry import regular_polygon
 
 ACCURACY = 1e-8  # of the loss beyond 5 features
 RADII, BIASES = (0.6, 1.2), (-0.4, 0.1)  # starts of the search over norm and bias
-MOST = 10  # corners up to which curvatures are computed: 3^k terms
-NEWTON, SETTLED = 30, 1e-11  # steps to the best norm and bias at most, and the last one's size
+MOST_CORNERS = 10  # of polygons whose curvature is computed, which takes 3^k terms
+NEWTON_STEPS, NEWTON_TOLERANCE = 30, 1e-11  # steps to the best polygon at most; size of the last
 ROUNDING = 1e-9  # curvatures below this in size count as 0; they are known to about 1e-11
 
 
@@ -59,11 +59,8 @@ def best_polygon(k, density, start=None):
     ends = minimise_batch(
         function, start.repeat(len(density), 1), units, tolerance=1e-7, rounds=200
     )
-    value, x = ends.value.reshape(len(density), -1), ends.x.reshape(len(density), -1, 2)
-    index = value.argmin(1)
-    row = torch.arange(len(density))
-    best = x[row, index]
-    return best[:, 0].abs(), best[:, 1], value[row, index] * k * density / 3
+    best = ends.at(ends.lowest_of(len(start)))
+    return best.x[:, 0].abs(), best.x[:, 1], best.value * k * density / 3
 
 
 def softest_modes(k, radius, bias, density):
@@ -73,8 +70,8 @@ def softest_modes(k, radius, bias, density):
     Returns (curvature [k//2 + 1]; its direction (u, v, w) [k//2 + 1, 3]; norm; bias). Raises
     RuntimeError if no stationary k-gon is found.
     """
-    if not 2 <= check_count(k, "k") <= MOST:
-        raise ValueError(f"curvatures are for 2 to {MOST} corners, got {k}")
+    if not 2 <= check_count(k, "k") <= MOST_CORNERS:
+        raise ValueError(f"curvatures are for 2 to {MOST_CORNERS} corners, got {k}")
     p = float(check_density(density))
     radius, bias = _settle(k, float(radius), float(bias), p)
     W, b = polygon(k, radius, bias)
@@ -120,11 +117,11 @@ def _settle(k, radius, bias, p):
     """Norm and bias at which the loss is stationary among k-gons: Newton's method."""
     cosines = regular_polygon(k)[0]
     x = torch.tensor([radius, bias], dtype=torch.float64)
-    for _ in range(NEWTON):
+    for _ in range(NEWTON_STEPS):
         _, slope, bend = _derivatives(lambda x: _first_output(x[0] ** 2 * cosines, x[1], p), x)
         step = torch.linalg.solve(bend, slope)
         x = x - step
-        if step.abs().max() < SETTLED:
+        if step.abs().max() < NEWTON_TOLERANCE:
             return x[0].item(), x[1].item()
     raise RuntimeError(f"no stationary {k}-gon next to norm {radius:g} and bias {bias:g} at {p:g}")
 
@@ -196,6 +193,19 @@ def stability_edge(k, inside, outside):
 
     edge = brentq(excess, math.log(inside), math.log(outside), xtol=1e-9)
     return math.exp(edge), int(modes(edge).argmin())
+
+
+def turning_points(k, density, stable):
+    """Every `stability_edge` of the k-gon and its mode, from high densities to low: list of pairs.
+
+    stable : whether the best k-gon is a minimum, at each density [D] of a grid.
+    """
+    points = []
+    for i in range(len(density) - 1):
+        if stable[i] != stable[i + 1]:
+            inside, outside = (i, i + 1) if stable[i] else (i + 1, i)
+            points.append(stability_edge(k, density[inside].item(), density[outside].item()))
+    return points
 
 
 def stored_value(k, density, loss):

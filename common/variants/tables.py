@@ -3,6 +3,7 @@
 import torch
 
 from common.exact.checks import check_count
+from common.geometry import safe_divide
 
 
 class TableFeatures:
@@ -17,7 +18,7 @@ class TableFeatures:
         if x.dim() != 2 or not ((x >= 0) & (x <= 1)).all():
             raise ValueError(f"a table must be [N, n] with values in [0, 1], got {list(x.shape)}")
         self.x, self.instances = x.to(torch.float32), check_count(instances, "instances")
-        self.n_features, self.device = x.shape[1], x.device
+        self.n_features = x.shape[1]
 
     @property
     def density(self):
@@ -27,16 +28,16 @@ class TableFeatures:
     @property
     def sampled_share(self):
         """Probability [instances] that a row is of the kind `sample` draws: always 1."""
-        return torch.ones(self.instances, dtype=torch.float64, device=self.device)
+        return torch.ones(self.instances, dtype=torch.float64)
 
     def generator(self, seed):
         """A generator for `sample`."""
-        return torch.Generator(device=self.device).manual_seed(seed)
+        return torch.Generator().manual_seed(seed)
 
     def sample(self, batch, generator=None, out=None):
         """Draw inputs x [instances, batch, n]; `out` as for SparseFeatures.sample."""
         shape = (self.instances, check_count(batch, "batch"))
-        rows = torch.randint(len(self.x), shape, generator=generator, device=self.device)
+        rows = torch.randint(len(self.x), shape, generator=generator)
         drawn = self.x[rows]
         return drawn if out is None else out.copy_(drawn.transpose(1, 2)).transpose(1, 2)
 
@@ -84,6 +85,5 @@ def linear_table_loss(seen, unseen, n_hidden):
 def correlations(x):
     """Correlations [n, n] between the columns of x [N, n], 0 for columns that never change."""
     centred = x.double() - x.double().mean(0)
-    norms = centred.norm(dim=0)
-    centred = centred / torch.where(norms > 0, norms, 1)
+    centred = safe_divide(centred, centred.norm(dim=0))
     return centred.T @ centred

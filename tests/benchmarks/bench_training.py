@@ -38,7 +38,7 @@ def our_training(instances, n, m, steps):
     model = ToyModel(n, m, instances)
     data = SparseFeatures(n, torch.full((instances,), DENSITY))
     recipe = Recipe(steps, BATCH, 1e-3, weight_decay=0.01, cosine=False, skip_empty=False)
-    train(model, data, recipe=recipe, record_every=steps)
+    train(model, data, recipe=recipe)
 
 
 def seconds(function, *arguments):
