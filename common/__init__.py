@@ -9,6 +9,8 @@ The core
     training                    the training loop and its recipes
     restarts                    many runs at several densities, and the choice between them
     theory                      closed forms: linear optimum, the paper's candidates, boundaries
+    parameters                  those of a notebook: their ranges, and whether they were changed
+    tex                         numbers and claims as LaTeX
     artifacts                   what a notebook leaves behind: figures, numbers, claims
 
 The exact loss

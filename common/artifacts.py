@@ -7,7 +7,7 @@ and leave the committed ones alone.
 
     figures/<name>.png, .pdf, .gif    pictures
     arrays/<name>.npz                 data too large to commit
-    results.json                      numbers and claims
+    results.json                      parameters, numbers and claims
     results.tex                       the same as TeX definitions, read by FINDINGS.tex
 
 All bytes are deterministic: no dates, no versions, no paths.
@@ -23,10 +23,12 @@ from string import Formatter
 import numpy as np
 from IPython.display import Markdown, display
 
-from common import OUTPUT_VARIABLE
+from common import OUTPUT_VARIABLE, parameters
+from common.tex import tex_text
 
 ROOT = Path(__file__).resolve().parent.parent
 VERDICTS = ("holds", "holds in part", "does not hold")
+NOT_TESTED = "not tested"  # with other parameters than those the claim is about
 # Where a claim comes from, by the label its text begins with. Without one it is the paper's.
 SOURCES = {
     "": "paper",
@@ -39,25 +41,6 @@ SOURCES = {
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 ARRAY_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")  # read by scripts, so underscores as well
 
-# Characters that claims may use, as LaTeX. Anything else outside ASCII is an error.
-TEX = {
-    "\\": r"\textbackslash{}", "%": r"\%", "&": r"\&", "#": r"\#", "_": r"\_", "$": r"\$",
-    "{": r"\{", "}": r"\}", "^": r"\^{}", "~": r"\~{}", "<": "$<$", ">": "$>$", "|": "$|$",
-    "°": r"\textdegree{}", "±": r"$\pm$", "×": r"$\times$", "≈": r"$\approx$", "≤": r"$\leq$",
-    "≥": r"$\geq$", "−": "$-$", "–": "--", "…": r"\dots{}", "²": r"$^2$", "√": r"$\surd$",
-    "→": r"$\to$", "·": r"$\cdot$", "’": "'", "“": "``", "”": "''", "‖": r"$\Vert$",
-}  # fmt: skip
-
-# Applied after that: 0e+00, 4.6e-12, and what stands behind a circumflex.
-POWERS = {
-    r"\b0(\.0*)?e\+00\b": "0",
-    r"\b(\d+(?:\.\d+)?)e([+-])0*(\d+)\b": lambda m: (
-        f"${m[1]} \\times 10^{{{m[2].replace('+', '')}{m[3]}}}$"
-    ),
-    r"\\\^\{\}\((?:\$(.)\$)?(\w+)\)": lambda m: f"$^{{{m[1] or ''}{m[2]}}}$",
-    r"\\\^\{\}(\w+)": r"$^{\1}$",
-}
-
 
 class Output:
     """Where one notebook writes. `notebook` is "section/name", without the .ipynb.
@@ -69,10 +52,34 @@ class Output:
         if notebook.count("/") != 1:
             raise ValueError(f'a notebook is named "section/name", got {notebook!r}')
         self.notebook = notebook
+        self.parameters, self.changed = {}, {}
         self.numbers = {}
         self.claims = {}
         staging = os.environ.get(OUTPUT_VARIABLE)
+        self.live = not staging
         self.folder = Path(staging) if staging else ROOT / "build" / "interactive" / notebook
+
+    def check_parameters(self, namespace, **ranges):
+        """Check the parameters, the UPPER-CASE names of `namespace` (globals()), before they count.
+
+        ranges : name=(least, most), for lists of every entry. By hand they are also held against
+        those of the published run: where they differ, it is said here and at the ledger, claims
+        are not tested, and files go to a folder of their own. Raises ValueError for a value
+        outside its range and for a name that papermill set and the notebook does not have.
+        """
+        self.parameters = parameters.found(namespace)
+        parameters.check_ranges(self.parameters, ranges)
+        if not self.live:
+            return
+        section, name = self.notebook.split("/")
+        results = ROOT / section / "results" / f"{name}.json"
+        published = json.loads(results.read_text()) if results.is_file() else {}
+        published = published.get("parameters", self.parameters)
+        parameters.check_names(published)
+        self.changed = parameters.changes(self.parameters, published)
+        if self.changed:
+            self.folder /= parameters.folder_name(self.changed)
+            display(Markdown(parameters.note(self.changed, self.folder.relative_to(ROOT))))
 
     def save_figure(self, figure, name):
         """Write a matplotlib figure as PNG (for GitHub) and PDF (for LaTeX)."""
@@ -105,15 +112,17 @@ class Output:
         shown at once: in a row of a table, or by `show`, which records what it prints.
 
         In FINDINGS.tex it is \\result{name}; names are unique over the whole collection. Raises
-        ValueError for a name used before or a value that is not finite.
+        ValueError for a value that is not finite, text that has no LaTeX, and, in a run by make, a
+        name used before: by hand cells are run again, and the last value stands.
         """
         name = _check_name(name)
-        if name in self.numbers:
+        if name in self.numbers and not self.live:
             raise ValueError(f"the result {name!r} was recorded before")
         value = value.item() if hasattr(value, "item") else value
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"the result {name!r} must be finite, got {value}")
         text = value if isinstance(value, str) else format(value, form)
+        tex_text(text)
         self.numbers[name] = {"value": value, "text": text}
         self._save_results()
         return text
@@ -146,14 +155,18 @@ class Output:
         source(paper)
         if verdict not in VERDICTS:
             raise ValueError(f"verdict must be one of {VERDICTS}, got {verdict!r}")
-        if name in self.claims:
+        if name in self.claims and not self.live:
             raise ValueError(f"the claim {name!r} has a row already")
+        tex_text(paper + found)
+        verdict = NOT_TESTED if self.changed else verdict
         self.claims[name] = {"paper": paper, "found": found, "verdict": verdict}
         self._save_results()
         display(Markdown(f"> **Claim** `{name}`: {paper}\n>\n> **Found**: {found}: *{verdict}*"))
 
     def ledger(self):
         """The claims as a table, for display at the end of the notebook."""
+        if self.changed:
+            display(Markdown(parameters.note(self.changed, self.folder.relative_to(ROOT))))
         return Markdown(ledger_table((f"`{name}`", row) for name, row in self.claims.items()))
 
     def _path(self, kind, name):
@@ -161,7 +174,8 @@ class Output:
         return self.folder / kind / _check_name(name, pattern)
 
     def _save_results(self):
-        results = {"notebook": self.notebook, "numbers": self.numbers, "claims": self.claims}
+        names = ("notebook", "parameters", "numbers", "claims")
+        results = {name: getattr(self, name) for name in names}
         text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
         _write(self.folder / "results.json", Path.write_text, text, encoding="utf-8")
         _write(self.folder / "results.tex", Path.write_text, tex_definitions(results))
@@ -217,21 +231,6 @@ def tex_definitions(results):
         lines.append(f"\\defineclaim{{{name}}}{cells}")
         lines.append(f"\\tallyclaim{{{source(row['paper'])}}}{{{row['verdict']}}}")
     return "\n".join(lines) + "\n"
-
-
-def tex_text(text):
-    """Plain text as LaTeX: true minus signs, powers of ten and raised exponents.
-
-    Raises ValueError for a character it has no translation of.
-    """
-    text = re.sub(r"(?<![\w.-])-(?=\d)", "−", text)
-    unknown = sorted({c for c in text if not c.isascii() and c not in TEX})
-    if unknown:
-        raise ValueError(f"no LaTeX for the character {unknown[0]!r} in {text!r}")
-    text = "".join(TEX.get(c, c) for c in text)
-    for pattern, replacement in POWERS.items():
-        text = re.sub(pattern, replacement, text)
-    return text
 
 
 def _check_name(name, pattern=NAME):

@@ -31,7 +31,7 @@ def lowest(loss, *stacks):
 class Restarts:
     """Trained models, R restarts at each of D densities.
 
-    density   [D];  W [D, R, m, n];  b [D, R, n]
+    density   [D], or [D, n] of each feature;  W [D, R, m, n];  b [D, R, n]
     loss      [D, R] : exact loss; for a hidden ReLU an estimate, see `shared_loss`
     snapshots {step: (W, b)} of the same shapes, at the steps asked for
     W_out     [D, R, n, m] of untied models, otherwise None
@@ -82,29 +82,34 @@ def train_restarts(
     bias=True,
     init_scale=None,
     snapshot_steps=(),
+    per_feature=False,
 ):
     """Train `restarts` models at every density [D] in one stack; return them as `Restarts`.
 
-    Other arguments as for ToyModel and train.
+    per_feature : the last axis of density is the features' own, [n] or [D, n]. Other arguments as
+    for ToyModel and train.
     """
-    density = check_density(density).reshape(-1)
+    density = check_density(density)
+    density = density.reshape(-1, *density.shape[-1:]) if per_feature else density.reshape(-1)
     restarts = check_count(restarts, "restarts")
-    stacked = density.repeat_interleave(restarts)
+    stacked = density.repeat_interleave(restarts, 0)
     model = ToyModel(
         n_features, n_hidden, len(stacked), hidden=hidden, output=output,
         tied=tied, bias=bias, init_scale=init_scale, generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
-    data = SparseFeatures(n_features, stacked, skip_empty=recipe.skip_empty)
+    data = SparseFeatures(
+        n_features, stacked, per_feature=per_feature, skip_empty=recipe.skip_empty
+    )
     snapshots = train(
         model, data, importance, recipe=recipe, seed=seed + 1,
         snapshot_steps=snapshot_steps,
     )  # fmt: skip
     if hidden == "relu":
-        loss = shared_loss(model, density, importance, seed=seed + 2)
+        loss = shared_loss(model, density, importance, seed=seed + 2, per_feature=per_feature)
     else:
         weights = (model.W.detach(), model.b.detach(), stacked, importance)
         decoder = None if tied else model.W_out.detach()
-        loss = population_loss(*weights, W_out=decoder, output=output)
+        loss = population_loss(*weights, W_out=decoder, output=output, per_feature=per_feature)
 
     def shaped(value):
         return value.detach().double().reshape(len(density), restarts, *value.shape[1:])
@@ -114,19 +119,20 @@ def train_restarts(
     return Restarts(density, shaped(model.W), shaped(model.b), shaped(loss), snapshots, decoder)
 
 
-def shared_loss(model, density, importance=None, *, seed=0):
-    """Estimated loss [D * R] of a stack of R restarts at each of D densities, float64.
+def shared_loss(model, density, importance=None, *, seed=0, per_feature=False):
+    """Estimated loss [D * R] of a stack of R restarts at each density [D] or [D, n], float64.
 
     For models without an exact loss here. All restarts of a density are compared on the SAME
     inputs, so that most of the noise cancels between them: all on SAMPLES / 16, and the lowest
     FINALISTS of each density on SAMPLES fresh ones.
     """
-    density = check_density(density).reshape(-1)
+    density = check_density(density)
+    density = density if per_feature else density.reshape(-1)
     numbers = torch.arange(model.instances).reshape(len(density), -1)
     loss = torch.zeros(numbers.shape, dtype=torch.float64)
     rounds = (numbers.shape[1], SAMPLES // 16), (FINALISTS, SAMPLES)
     for d, p in enumerate(density):
-        data = SparseFeatures(model.n_features, p, skip_empty=True)
+        data = SparseFeatures(model.n_features, p, per_feature=per_feature, skip_empty=True)
         for k, (count, samples) in enumerate(rounds):
             some = loss[d].argsort(stable=True)[:count]
             options = {"samples": samples, "seed": seed + 2 * d + k, "shared": True}

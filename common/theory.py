@@ -73,7 +73,8 @@ def candidate_losses(density, relative_importance, n_hidden):
 
 
 def phase_boundary(relative_importance, n_hidden):
-    """Density [...] below which superposition is best among the paper's candidates, at each r.
+    """The paper's boundary, of its candidates with fixed weights: below this density [...]
+    superposition is best among them, at each r. The true one is `phases.landscape.exact_boundary`.
 
     Both boundaries meet at r = 1, p = 4/7. Below them lies a pair with the extra feature in it,
     or, for m = 2 and r > 1, a pair of the other two. Raises ValueError for another n_hidden.

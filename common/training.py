@@ -12,8 +12,10 @@ from threading import Event
 
 import torch
 
+from common.data import fills
 from common.exact.checks import check_count, check_importance
 from common.gradients import Gradients
+from common.model import ToyModel
 from common.parallel import on_all_cores, one_thread, progress
 
 BLOCK = 2**18  # numbers in a batch of a block: more leave the cache, fewer wait on each other
@@ -74,11 +76,14 @@ def train(model, data, importance=None, *, recipe=FAST, seed=0, snapshot_steps=(
     snapshot_steps : numbers of steps (0: as initialised) after which weights are kept: they come
                      back as {step: {"W": [instances, m, n], "b": [instances, n], ...}}.
 
-    Raises ValueError when data, importance or snapshot steps do not fit the model or recipe.
+    A model that is not a ToyModel, or has a `forward` of its own, is trained by autograd, which is
+    slower. Raises ValueError when data, importance or snapshot steps do not fit.
     """
     data = _fit_data(model, data)
     importance = check_importance(importance, (model.instances,), model.n_features).to(model.W)
     wanted = _check_snapshots(snapshot_steps, recipe.steps)
+    if getattr(type(model), "forward", None) is not ToyModel.forward:
+        return _train_by_autograd(model, data, importance, recipe, wanted, seed)
     parts = _blocks(model, recipe.batch)
     seeds = torch.randint(2**62, (len(parts),), generator=torch.Generator().manual_seed(seed))
     stop = Event()
@@ -121,20 +126,44 @@ def _train_block(gradients, inputs, recipe, wanted, steps):
     return weights
 
 
-def descend(parameters, losses, recipe, *, seed=0):
+def _train_by_autograd(model, data, importance, recipe, wanted, seed):
+    """`train` for any model with a `forward`: x [instances, batch, n] to outputs of that shape."""
+    share = data.sampled_share.to(model.W)[:, None]
+    empty = torch.zeros(1, 1, model.n_features)
+    weights = {}
+
+    def losses(generator):
+        x = data.sample(recipe.batch, generator)
+        seen, unseen = ((model(x) - x) ** 2).mean(1), (model(empty) ** 2)[:, 0]
+        return (importance * (share * seen + (1 - share) * unseen)).sum(-1)
+
+    def keep(step):
+        report(1)
+        if step in wanted:
+            weights[step] = {k: v.clone() for k, v in model.state_dict().items()}
+
+    with progress("training", recipe.steps) as report:
+        descend(model.parameters(), losses, recipe, seed=seed, keep=keep)
+    return weights
+
+
+def descend(parameters, losses, recipe, *, seed=0, keep=lambda step: None):
     """Minimise the sum of losses(generator) [...] by autograd; return the last of them.
 
-    For other models than those `train` has gradients of. `losses` draws its own inputs from the
-    generator; of the recipe the steps, the learning rate and the weight decay count here.
+    For what `train` has no loss of. `losses` draws its own inputs from the generator; of the recipe
+    the steps, the learning rate and the weight decay count here. keep(step) is called before step
+    0, 1, ... and at the end.
     """
     optimiser = _optimiser(parameters, recipe)
     generator = torch.Generator().manual_seed(seed)
     with one_thread():
         for step in range(recipe.steps):
+            keep(step)
             loss = losses(generator)
             optimiser.zero_grad(set_to_none=True)
             loss.sum().backward()
             _step(optimiser, recipe.rate(step))
+    keep(recipe.steps)
     return loss.detach()
 
 
@@ -197,9 +226,10 @@ def _blocks(model, batch):
 def _inputs(data, batch, seed):
     """Endless batches [instances, n, batch], each in the memory of the one before."""
     generator = data.generator(seed)
-    buffer = torch.empty(data.instances, data.n_features, batch)
+    shape = (data.instances, data.n_features, batch)
+    options = {"out": torch.empty(shape)} if fills(data) else {}
     while True:
-        yield data.sample(batch, generator, out=buffer).transpose(1, 2)
+        yield data.sample(batch, generator, **options).transpose(1, 2).to(torch.float32)
 
 
 def _joined(weights):

@@ -1,13 +1,16 @@
 """Figures, results and their TeX: deterministic bytes, names, errors, nothing half-written."""
 
 import json
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
-from common.artifacts import ROOT, Output, source, tex_text, verdict
+from common import artifacts, parameters
+from common.artifacts import ROOT, Output, source, table, verdict
+from common.tex import tex_text
 
 
 @pytest.fixture
@@ -154,3 +157,104 @@ def test_a_failed_write_leaves_the_old_file(output, tmp_path):
 )
 def test_powers_are_raised(text, tex):
     assert tex_text(text) == tex
+
+
+def test_show_prints_and_records_what_it_prints(output, capsys):
+    output.show(
+        "{} of {:.1f} and {gap_min:.2f}, {count}", 3, 0.25, gap_min=np.float64(1 / 3), count=7
+    )
+    assert capsys.readouterr().out == "3 of 0.2 and 0.33, 7\n"
+    assert {name: number["text"] for name, number in output.numbers.items()} == {
+        "gap-min": "0.33",
+        "count": "7",
+    }
+    assert output.numbers["gap-min"]["value"] == 1 / 3  # not rounded
+    with pytest.raises(ValueError, match="does not print 'unseen'"):
+        output.show("{:.1f}", 1, unseen=2)
+
+
+def test_a_table_is_markdown():
+    assert table(("a", "b"), [(1, "x|y"), ("z", 2.5)]).data.splitlines() == [
+        "| a | b |", "|---|---|", "| 1 | x\\|y |", "| z | 2.5 |"
+    ]  # fmt: skip
+
+
+def test_a_claim_is_shown_where_it_is_judged(output, monkeypatch):
+    shown = []
+    monkeypatch.setattr(artifacts, "display", lambda markdown: shown.append(markdown.data))
+    output.claim("some-claim", paper="a wording", found="a number", verdict="holds in part")
+    assert len(shown) == 1
+    assert all(text in shown[0] for text in ("`some-claim`", "a wording", "a number", "in part"))
+
+
+@pytest.fixture
+def live(tmp_path, monkeypatch):
+    """A notebook run by hand, of a house with a published run of two parameters."""
+    monkeypatch.delenv("SUPERPOSITION_OUTPUT", raising=False)
+    monkeypatch.setattr(artifacts, "ROOT", tmp_path)
+    results = tmp_path / "01_introduction" / "results"
+    results.mkdir(parents=True)
+    published = {"parameters": {"N_HIDDEN": 2, "DENSITIES": [1, 0.5], "SEED": 0}}
+    (results / "example.json").write_text(json.dumps(published))
+    return Output("01_introduction/example")
+
+
+def test_by_hand_the_last_value_stands_and_an_error_leaves_nothing_behind(live):
+    with pytest.raises(ValueError, match="no LaTeX for the character '\u263a'"):
+        live.record("mood", "\u263a")
+    assert live.record("mood", "good") == live.record("mood", "good")
+    with pytest.raises(ValueError, match="no LaTeX"):
+        live.claim("a", paper="x", found="\u263a", verdict="holds")
+    for verdict_now in ("holds", "does not hold"):
+        live.claim("a", paper="x", found="y", verdict=verdict_now)
+    results = json.loads((live.folder / "results.json").read_text())
+    assert results["numbers"]["mood"]["text"] == "good"
+    assert results["claims"]["a"]["verdict"] == "does not hold"
+
+
+def test_published_parameters_are_not_mentioned(live, monkeypatch):
+    shown = []
+    monkeypatch.setattr(artifacts, "display", shown.append)
+    folder = live.folder
+    live.check_parameters({"N_HIDDEN": 2, "DENSITIES": (1.0, 0.5), "SEED": 7, "torch": 1})
+    assert (shown, live.folder) == ([], folder)
+
+
+def test_other_parameters_are_named_and_claims_then_not_tested(live, monkeypatch):
+    shown = []
+    monkeypatch.setattr(artifacts, "display", lambda markdown: shown.append(markdown.data))
+    live.check_parameters({"N_HIDDEN": 3, "DENSITIES": [1, 0.5], "SEED": 0, "NEW": 1})
+    assert "N_HIDDEN = 3 (published: 2)" in shown[0] and "DENSITIES" not in shown[0]
+    assert live.folder.name == "N_HIDDEN=3" and live.folder.name in shown[0]
+    live.claim("a", paper="x", found="y", verdict="does not hold")
+    assert live.claims["a"]["verdict"] == "not tested"
+    assert "**not tested**" in live.ledger().data
+    assert shown[-1] == shown[0]  # said again at the ledger
+
+
+def test_in_a_run_by_make_parameters_are_kept_and_claims_tested(output, tmp_path):
+    output.check_parameters({"N_HIDDEN": 3, "SEED": 0, "__name__": "x", "numpy": np, "Np": 2})
+    output.claim("a", paper="x", found="y", verdict="holds")
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert results["parameters"] == {"N_HIDDEN": 3, "SEED": 0}
+    assert results["claims"]["a"]["verdict"] == "holds"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (3, "N_HIDDEN must be 2, got 3"),
+        ([0.5, 2.0], "DENSITIES must lie between 0.001 and 1, got 2"),
+    ],
+)
+def test_a_parameter_outside_its_range_is_refused_with_the_range(output, value, message):
+    values = {"N_HIDDEN": 2, "DENSITIES": [1.0]} | {message.split()[0]: value}
+    with pytest.raises(ValueError, match=message):
+        output.check_parameters(values, N_HIDDEN=(2, 2), DENSITIES=(0.001, 1))
+
+
+def test_a_parameter_that_only_papermill_knows_is_refused(live, monkeypatch):
+    shell = SimpleNamespace(user_ns={"In": ["", "import torch", "# Parameters\nN_HIDEN = 3\n"]})
+    monkeypatch.setattr(parameters, "get_ipython", lambda: shell)
+    with pytest.raises(ValueError, match="no parameter 'N_HIDEN'; there are N_HIDDEN, DENSITIES"):
+        live.check_parameters({"N_HIDDEN": 2, "N_HIDEN": 3})

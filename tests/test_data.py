@@ -4,6 +4,8 @@ Statistical tests compare a mean of N draws with its exact value at 5 standard e
 fixed; were they not, a test of k comparisons would fail by chance with probability 6e-7 k.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
@@ -104,6 +106,40 @@ def test_skipping_empty_inputs_agrees_with_the_plain_sampler(generator):
     assert close(plain.mean() - share * conditional.mean(), 0, variance, count)
 
 
+@pytest.mark.parametrize("skip_empty", [False, True])
+def test_a_density_of_each_feature(skip_empty, generator):
+    """Two instances; every set of active features is as frequent as it should be."""
+    p, count = torch.tensor([[0.5, 0.02, 1.0], [0.1, 0.3, 0.01]]).double(), 200_000
+    data = SparseFeatures(3, p, per_feature=True, skip_empty=skip_empty)
+    x = data.sample(count, generator).double()
+    share = data.sampled_share.numpy()
+    assert share == pytest.approx((1 - (1 - p).prod(1)).numpy() if skip_empty else 1, rel=1e-12)
+    for active in product([0, 1], repeat=3):
+        chance = torch.where(torch.tensor(active) > 0, p, 1 - p).prod(1).numpy()
+        if skip_empty and not any(active):
+            chance = np.zeros(2)
+        found = ((x > 0) == torch.tensor(active)).all(2).double().mean(1).numpy()
+        assert close(share * found, chance, share * chance, count)
+    moment = share[:, None] * p.numpy() / 3
+    assert close(share[:, None] * x.mean(1).numpy(), p.numpy() / 2, moment, count)
+
+
+class Copies(SparseFeatures):
+    """All features of an input are the same, with a sampler that knows of no `out`."""
+
+    def sample(self, batch, generator=None):
+        return super().sample(batch, generator)[..., :1].expand(-1, -1, self.n_features)
+
+
+def test_a_distribution_of_ones_own_stays_itself():
+    data = Copies(3, 0.5).stacked(4).part(slice(1, 3))
+    assert type(data) is Copies and data.instances == 2
+    x = data.sample(50, data.generator(0))
+    assert torch.equal(x[..., 0], x[..., 2]) and 0 < (x > 0).float().mean() < 1
+    with pytest.raises(ValueError, match="a sample method of your own has its empty inputs"):
+        _ = Copies(3, 0.5, skip_empty=True).sampled_share
+
+
 def test_part_of_a_stack_keeps_densities_and_sampler():
     data = SparseFeatures(3, [0.5, 0.2, 0.1], skip_empty=True).part(slice(1, 3))
     assert data.density.tolist() == [0.2, 0.1]
@@ -123,8 +159,10 @@ def test_a_density_outside_the_range_is_named(density):
 
 
 def test_other_bad_input():
-    with pytest.raises(ValueError, match=r"shape \[instances\], got \[2, 2\]"):
+    with pytest.raises(ValueError, match=r"shape \[\] or \[instances\], got \[2, 2\]"):
         SparseFeatures(5, torch.full((2, 2), 0.5))
+    with pytest.raises(ValueError, match=r"must have shape \[\.\.\., 5\], got \[2\]"):
+        SparseFeatures(5, [0.5, 0.5], per_feature=True)
     with pytest.raises(ValueError, match="n_features must be a whole number of at least 1, got 0"):
         SparseFeatures(0, 0.5)
     with pytest.raises(ValueError, match="batch must be a whole number of at least 1, got -3"):

@@ -29,10 +29,10 @@ def weights(n, m, generator):
     return W, b
 
 
-def check(W, b, p, W_out=None, rel=1e-12):
+def check(W, b, p, W_out=None, rel=1e-12, per_feature=False):
     importance = importance_decay(len(b), 0.7)
     expected = rational_loss(W, b, p, importance, W_out)
-    found = population_loss(W, b, p, importance, W_out=W_out)
+    found = population_loss(W, b, p, importance, W_out=W_out, per_feature=per_feature)
     assert found.item() == pytest.approx(expected, rel=rel)
 
 
@@ -68,7 +68,7 @@ def test_an_untied_decoder_and_a_density_per_feature(generator):
     for _ in range(5):
         W, b = weights(3, 2, generator)
         W_out = 2 * torch.rand(3, 2, generator=generator, dtype=torch.float64) - 1
-        check(W, b, torch.tensor([0.9, 0.1, 0.01], dtype=torch.float64), W_out)
+        check(W, b, torch.tensor([0.9, 0.1, 0.01]).double(), W_out, per_feature=True)
 
 
 def test_five_features(generator):
@@ -179,9 +179,24 @@ def test_densities_per_instance_and_per_feature(generator):
     b = torch.zeros(3)
     one = population_loss(W, b, 0.3)
     assert torch.equal(population_loss(W, b, [0.3, 0.3]), one)
-    assert torch.equal(population_loss(W, b, torch.full((2, 3), 0.3, dtype=torch.float64)), one)
+    assert torch.equal(population_loss(W, b, [[0.3] * 3] * 2, per_feature=True), one)
     mixed = population_loss(W, b, [0.3, 0.9])
     assert mixed[0] == one[0] and mixed[1] != one[1]
+
+
+def test_a_density_is_an_instances_unless_it_is_said_to_be_a_features(generator):
+    """As many instances as features: the shape [3] alone does not tell which is meant."""
+    W, b = torch.randn(3, 2, 3, generator=generator), torch.zeros(3)
+    p = [0.9, 0.3, 0.1]
+    each = torch.stack([population_loss(W[i], b, p[i]) for i in range(3)])
+    assert torch.equal(population_loss(W, b, p), each)
+    check(W[1].double(), b.double(), torch.tensor(p).double(), per_feature=True)
+    whole = population_loss(W, b, p, per_feature=True)
+    assert whole[1] == population_loss(W[1], b, p, per_feature=True) != each[1]
+    with pytest.raises(ValueError, match=r"per_feature=True, \[3\]\), got \[3\]"):
+        population_loss(W[0], b, p)  # one model has one density
+    with pytest.raises(ValueError, match=r"densities per feature must have shape .*, got \[2\]"):
+        population_loss(W[0], b, [0.1, 0.2], per_feature=True)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +205,7 @@ def test_densities_per_instance_and_per_feature(generator):
         ({"density": 0}, r"density must lie in \(0, 1\], got 0"),
         ({"density": 1.5}, r"density must lie in \(0, 1\], got 1.5"),
         ({"density": float("nan")}, r"density must lie in \(0, 1\], got nan"),
-        ({"density": [0.1] * 3}, r"density must be a number or have shape \[2\] or \[2, 5\]"),
+        ({"density": [0.1] * 3}, r"density must be a number or have shape \[2\] .*, got \[3\]"),
         ({"density": torch.full((3, 5), 0.1)}, r"density must be a number or .*, got \[3, 5\]"),
         ({"b": torch.zeros(4)}, r"do not fit: \[2, 3, 5\], \[4\]"),
         ({"b": torch.zeros(3, 5)}, r"do not fit: W \[2\], W_out \[2\], b \[3\]"),

@@ -3,11 +3,15 @@
 import pytest
 import scipy.optimize
 import torch
+from oracles import rational_loss
 
-from common.data import importance_decay
+from common import geometry
+from common.data import SparseFeatures, importance_decay
 from common.exact import minimise, polish, population_loss, problem
 from common.exact.bfgs import minimise_batch
+from common.model import ToyModel
 from common.theory import candidate_losses, linear_optimum
+from common.training import estimate_loss
 
 
 def grid(n, m, cells, seed):
@@ -87,6 +91,50 @@ def test_a_grid_has_the_shape_of_its_arguments():
     assert best.loss.shape == best.converged.shape == (3, 4)
     alone = minimise(2, 1, 0.1, importance[0, 1], restarts=6)
     assert best.loss[1, 1].item() == pytest.approx(alone.loss.item(), rel=1e-9)
+
+
+PER_FEATURE = {"density": [0.1, 0.1, 0.3, 0.3], "per_feature": True}
+UNEQUAL = [1, 1, 0.5, 0.5]
+
+
+def test_a_density_of_each_feature():
+    """Features of different density pair up: a rare one opposite a frequent one costs least."""
+    best = minimise(4, 2, importance=UNEQUAL, restarts=64, **PER_FEATURE)
+    assert best.W.shape == (2, 4) and best.converged
+    assert best.loss.item() == pytest.approx(0.014659, abs=5e-7)
+    pairs = geometry.antipodal_pairs(best.W)
+    assert pairs[:2, 2:].sum() == 2 and pairs.sum() == 4
+    norms = geometry.feature_norms(best.W)
+    assert norms.tolist() == pytest.approx([1.035, 1.035, 0.993, 0.993], abs=5e-4)
+    numbers = (torch.tensor(v, dtype=torch.float64) for v in (PER_FEATURE["density"], UNEQUAL))
+    assert best.loss.item() == pytest.approx(rational_loss(best.W, best.b, *numbers), rel=1e-12)
+
+    alike = torch.tensor([[1, -1, 0, 0], [0, 0, 1, -1]]).double()  # the other way to pair them
+    W, b, loss, _ = polish(alike, torch.zeros(4), importance=UNEQUAL, **PER_FEATURE)
+    assert loss.item() == pytest.approx(0.017975, abs=5e-7)
+    expected = population_loss(W, b, importance=UNEQUAL, **PER_FEATURE)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_densities_are_cells_unless_they_are_said_to_be_features():
+    cells = minimise(4, 2, [0.1, 0.1, 0.3, 0.3], UNEQUAL, restarts=8)
+    assert cells.W.shape == (4, 2, 4) and cells.loss[0] == cells.loss[1] != cells.loss[2]
+    both = minimise(2, 1, [[0.1, 0.3], [0.3, 0.1], [0.3, 0.3]], restarts=8, per_feature=True)
+    assert both.loss.shape == (3,)
+    exchanged, alike = both.loss[:2].tolist(), both.loss[2]
+    assert exchanged[0] == pytest.approx(exchanged[1], rel=1e-9)
+    assert alike == minimise(2, 1, 0.3, restarts=8).loss
+
+
+@pytest.mark.slow
+def test_many_features_of_different_densities():
+    p = torch.linspace(0.02, 0.5, 7).double()
+    best = minimise(7, 3, p, restarts=4, per_feature=True)
+    W, b, loss, moved = polish(best.W, best.b, p, per_feature=True)
+    assert loss <= best.loss * (1 + 1e-6) and moved < 0.05  # to the accuracy of the loss
+    data = SparseFeatures(7, p, per_feature=True)
+    mean, error = estimate_loss(ToyModel.from_weights(W[None], b[None]), data, samples=2**18)
+    assert abs(mean - loss).item() < 5 * error.item()  # false alarm 6e-7 over all seeds
 
 
 @pytest.mark.slow

@@ -1,14 +1,16 @@
 """Restarts: the choice by exact loss, and the shapes it comes in."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from common import restarts
+from common import geometry, restarts
 from common.data import SparseFeatures
 from common.exact import population_loss
 from common.model import ToyModel
 from common.restarts import SAMPLES, Restarts, lowest, shared_loss, train_restarts
-from common.training import Recipe, estimate_loss
+from common.training import FAST, Recipe, estimate_loss
 
 SHORT = Recipe(
     steps=30, batch=32, learning_rate=1e-2, weight_decay=0.0, cosine=True, skip_empty=True
@@ -89,3 +91,21 @@ def test_shared_loss_agrees_with_the_exact_loss_and_cancels_noise(generator, mon
     exact = population_loss(model.W.detach(), model.b.detach(), [0.3] * 3 + [0.03] * 3)
     assert torch.allclose(found, exact, rtol=0.06)
     assert found[:3].std() < 1e-6 * found[0]  # the same inputs, so the same loss
+
+
+@pytest.mark.parametrize("hidden", ["linear", "relu"])
+def test_a_density_of_each_feature(hidden):
+    """What is rare is dropped or paired, and the loss is that of these densities."""
+    p = torch.tensor([[0.5, 0.5, 0.01], [0.01, 0.5, 0.5]]).double()
+    recipe = replace(FAST, steps=300)
+    runs = train_restarts(
+        3, 2, p, torch.ones(3), restarts=4, recipe=recipe, hidden=hidden, per_feature=True
+    )
+    W, b = runs.best()
+    kept = geometry.represented(W)
+    assert kept[0, :2].all() and kept[1, 1:].all()
+    if hidden == "linear":
+        expected = population_loss(W, b, p, per_feature=True)
+        assert torch.allclose(runs.loss.min(1).values, expected, rtol=1e-6)
+    one = train_restarts(3, 2, p[0], None, restarts=2, recipe=recipe, per_feature=True)
+    assert one.W.shape == (1, 2, 2, 3)

@@ -1,6 +1,7 @@
 """Training: packing and blocks, recipes, interrupts, errors."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -35,6 +36,62 @@ class Fixed:
 
     def part(self, index):
         return Fixed(self.x[index])
+
+
+class Same(ToyModel):
+    """The same model with a `forward` of its own."""
+
+    def forward(self, x):
+        return torch.relu(x @ self.W.transpose(1, 2) @ self.W + self.b[:, None])
+
+
+class Gelu(ToyModel):
+    """Another activation."""
+
+    def forward(self, x):
+        return torch.nn.functional.gelu(x @ self.W.transpose(1, 2) @ self.W + self.b[:, None])
+
+
+def test_a_forward_of_ones_own_is_trained(generator):
+    """By autograd. The same model ends where the gradients written by hand lead, also with a part
+    of the inputs, and another one goes its own way."""
+    x = torch.rand(2, 64, 4, generator=generator)
+    ends = {}
+    for kind in (ToyModel, Same, Gelu):
+        data = Fixed(x)
+        data.sampled_share = torch.tensor([0.3, 0.8]).double()
+        model = kind(4, 2, 2, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            model.b += 0.2  # empty inputs cost something
+        kept = train(model, data, importance_decay(4, 0.7), recipe=SHORT, snapshot_steps=(0, 40))
+        assert torch.equal(kept[40]["W"], model.W) and not torch.equal(kept[0]["W"], model.W)
+        ends[kind] = torch.cat([model.W.detach().flatten(), model.b.detach().flatten()])
+    assert torch.allclose(ends[ToyModel], ends[Same], atol=1e-5)
+    assert (ends[ToyModel] - ends[Gelu]).abs().max() > 0.01
+
+
+def test_another_activation_lowers_its_own_loss():
+    data = SparseFeatures(5, 0.1)
+    model = Gelu(5, 2, 3, generator=torch.Generator().manual_seed(1))
+    before = estimate_loss(model, data, samples=2**14)[0]
+    train(model, data, recipe=replace(FAST, steps=300))
+    assert (estimate_loss(model, data, samples=2**14)[0] < 0.7 * before).all()
+
+
+class Copies(SparseFeatures):
+    """All features of an input are the same: one dimension is enough for them."""
+
+    def sample(self, batch, generator=None):
+        return super().sample(batch, generator)[..., :1].expand(-1, -1, self.n_features)
+
+
+def test_a_distribution_of_ones_own_is_learned():
+    model = ToyModel(4, 1, 2, generator=torch.Generator().manual_seed(1))
+    data = Copies(4, 0.3)
+    train(model, data, recipe=replace(FAST, steps=500))
+    loss = estimate_loss(model, data, samples=2**14)[0]
+    independent = estimate_loss(model, SparseFeatures(4, 0.3), samples=2**14)[0]
+    assert (loss < 1e-3).all() and (independent > 0.1).all()
 
 
 def test_packing_invariance(generator):

@@ -1,13 +1,11 @@
 """The deeper model: shapes, a solution known in closed form, packing, training."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 
 from common.data import SparseFeatures
-from common.training import Recipe, estimate_loss
-from common.variants.deep import DeepModel, train_deep
+from common.training import Recipe, estimate_loss, train
+from common.variants.deep import DeepModel
 
 SHORT = Recipe(
     steps=300, batch=64, learning_rate=5e-3, weight_decay=0.0, cosine=True, skip_empty=True
@@ -41,32 +39,12 @@ def test_training_reduces_the_loss_and_repeats():
         model = DeepModel(4, 2, 16, 2, generator=torch.Generator().manual_seed(1))
         data = SparseFeatures(4, 0.1, skip_empty=skip_empty)
         before = estimate_loss(model, data, samples=2**14, shared=True)[0]
-        train_deep(model, data, recipe=SHORT, seed=3)
+        train(model, data, recipe=SHORT, seed=3)
         return before, estimate_loss(model, data, samples=2**14, shared=True)[0]
 
     before, after = trained(True)
     assert (after < 0.7 * before).all()
     assert torch.equal(after, trained(True)[1])
-
-
-def test_empty_inputs_are_added_exactly():
-    """The losses of the first step, of inputs that are not empty, are those of all inputs."""
-    density, batch = [0.02, 0.3], 2**16
-    model = DeepModel(4, 2, 6, 2, generator=torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        model.c += 0.2
-        model.b += 0.3  # an empty input costs something
-    data = SparseFeatures(4, density)
-    expected, error = estimate_loss(model, data, samples=batch, seed=5)
-    data = SparseFeatures(4, density, skip_empty=True)
-    recipe = replace(SHORT, steps=1, batch=batch)
-    losses = train_deep(model, data, recipe=recipe, seed=3)
-    # Skipping empty inputs makes the standard error no larger, so the combined one is at most
-    # sqrt(2) times `error`. Within 5 of those: false alarm about 1e-6 over all seeds.
-    assert ((losses - expected).abs() < 5 * 2**0.5 * error).all()
-    # Leaving out the empty inputs would change the loss by far more.
-    empty = (model(torch.zeros(1, 1, 4))[:, 0] ** 2).sum(1)
-    assert ((1 - data.sampled_share) * empty > 20 * error).all()
 
 
 def test_bad_sizes_are_named():

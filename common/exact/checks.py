@@ -65,15 +65,22 @@ def check_finite(value, name):
     return value
 
 
-def check_feature_density(density, batch, n):
-    """Densities as [*batch, n]; a trailing axis of length n counts as features behind the batch."""
+def check_feature_density(density, batch, n, per_feature=False):
+    """The density of every feature, float64 [*batch, n].
+
+    A density belongs to all features of an instance: a number or what broadcasts to [*batch]. With
+    `per_feature` the last axis, of length n, is that of the features, and the others broadcast.
+    """
     p = check_density(density)
+    if not per_feature:
+        wanted = f"{list(batch)} (or, with per_feature=True, {[*batch, n]})"
+        p = p[..., None]
+    elif p.dim() and p.shape[-1] == n:
+        wanted = f"{[*batch, n]}"
+    else:
+        raise ValueError(f"densities per feature must have shape [..., {n}], got {list(p.shape)}")
     try:
-        if p.dim() == len(batch) + 1 and p.shape[-1] in (1, n):
-            return p.expand(*batch, n)
-        return p.expand(batch)[..., None].expand(*batch, n)
+        return p.expand(*batch, n)
     except RuntimeError:
-        raise ValueError(
-            f"density must be a number or have shape {list(batch)} or {[*batch, n]}, "
-            f"got {list(p.shape)}"
-        ) from None
+        shape = list(p.shape if per_feature else p.shape[:-1])
+        raise ValueError(f"density must be a number or have shape {wanted}, got {shape}") from None

@@ -17,18 +17,29 @@ from .checks import check_activation, check_feature_density, check_finite, check
 CUBE_FEATURES = 5  # up to here the sum over 3^n terms is faster than the series
 
 
-def population_loss(W, b, density, importance=None, *, W_out=None, output="relu", accuracy=1e-6):
+def population_loss(
+    W,
+    b,
+    density,
+    importance=None,
+    *,
+    W_out=None,
+    output="relu",
+    accuracy=1e-6,
+    per_feature=False,
+):
     """Exact loss L = E sum_i I_i (x_i - x'_i)^2 of each instance, float64 and differentiable.
 
     W          : [..., m, n], features as columns.
     b          : [..., n].
-    density    : p in (0, 1]; a number, one value per instance [...] or per feature [..., n].
+    density    : p in (0, 1]; a number, or one value per instance [...].
     importance : I_i, [n] or [..., n]; all 1 when None.
     W_out      : [..., n, m]; W^T (a tied model) when None.
     output     : "relu" or "linear".
     accuracy   : relative accuracy asked for with a ReLU output and more than 5 features; otherwise
                  the result is exact to about 12 digits. It is kept down to 1e-6; below, errors of
                  up to 2e-7 remain where the loss is small.
+    per_feature: the last axis of density is the features' own, [n] or [..., n].
 
     Returns the loss [...]. Raises ValueError for shapes that do not fit, a density outside (0, 1],
     weights that are not finite, an unknown output or an accuracy outside [1e-10, 0.1].
@@ -38,7 +49,7 @@ def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"
         raise ValueError(f"accuracy must lie between 1e-10 and 0.1, got {accuracy!r}")
     A, b = _effective(W, b, W_out)
     batch, n = b.shape[:-1], b.shape[-1]
-    p = check_feature_density(density, batch, n)
+    p = check_feature_density(density, batch, n, per_feature)
     importance = check_importance(importance, batch, n)
     if output == "linear":
         return (importance * linear.row_loss(A, b, p)).sum(-1)
@@ -52,7 +63,7 @@ def population_loss(W, b, density, importance=None, *, W_out=None, output="relu"
     return (importance * loss).sum(-1).reshape(batch)
 
 
-def loss_by_active_features(W, b, density, importance=None, *, most=None):
+def loss_by_active_features(W, b, density, importance=None, *, most=None, per_feature=False):
     """The ReLU loss by number of active features: terms p^k S^(n-k) L_k of the paper's expansion.
 
     Arguments as for population_loss, up to 5 features; `most` is the last k, n when None. Returns
@@ -64,7 +75,7 @@ def loss_by_active_features(W, b, density, importance=None, *, most=None):
         raise ValueError(f"the split takes at most {CUBE_FEATURES} features, got {n}")
     if most is not None and not 0 <= most <= n:
         raise ValueError(f"most must lie between 0 and {n}, got {most}")
-    p = check_feature_density(density, batch, n)
+    p = check_feature_density(density, batch, n, per_feature)
     importance = check_importance(importance, batch, n)
     densities = p[..., _order(n)]
     flat = (_own_first(A).reshape(-1, n), b.reshape(-1), densities.reshape(-1, n))

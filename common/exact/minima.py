@@ -5,7 +5,12 @@ from functools import partial
 
 import torch
 
-from common.exact.checks import check_activation, check_count, check_density, check_importance
+from common.exact.checks import (
+    check_activation,
+    check_count,
+    check_feature_density,
+    check_importance,
+)
 from common.exact.loss import CUBE_FEATURES, common_shape, population_loss
 from common.exact.problem import TOLERANCE, Problem, neighbours, rearranged, split, starts
 
@@ -43,14 +48,16 @@ def minimise(
     seed=0,
     output="relu",
     accuracy=1e-6,
+    per_feature=False,
 ):
     """Minimise the exact loss of a tied model over W and b, in every cell of a grid.
 
-    density    : p, a number or any shape.
+    density    : p, a number or any shape: every entry is a cell of its own.
     importance : [n] or [..., n]; all 1 when None. The grid is what the two broadcast to.
     restarts   : independent starts a cell, the same in every cell. They come in pairs that differ
                  in the sign of the last feature, so that both sectors of its sign are tried.
     accuracy   : of the loss beyond 5 features, see population_loss.
+    per_feature: the last axis of density is the features' own, [n] or [..., n], and not a cell's.
 
     Up to 5 features all starts run to convergence (quasi-Newton). Then every cell also tries its
     optimum rearranged (two features exchanged, one turned round) and the optima of its neighbours
@@ -59,11 +66,12 @@ def minimise(
     """
     n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
     check_activation(output, "output")
-    density = check_density(density)
-    leading = () if importance is None else torch.as_tensor(importance).shape[:-1]
-    cells = common_shape({"density": density.shape, "importance": leading})
-    importance = check_importance(importance, cells, n).reshape(-1, n)
-    problem = _problem(n, m, density.expand(cells).reshape(-1), importance, output, accuracy)
+    shape = torch.as_tensor(density).shape
+    shapes = {"density": shape[:-1] if per_feature else shape}
+    shapes["importance"] = () if importance is None else torch.as_tensor(importance).shape[:-1]
+    cells = common_shape(shapes)
+    density = check_feature_density(density, cells, n, per_feature)
+    problem = _problem(m, density, check_importance(importance, cells, n), output, accuracy)
 
     start = starts(n, m, check_count(restarts, "restarts"), seed)
     count = len(problem.density)
@@ -109,10 +117,13 @@ def _put_lower(found, tried, cell=slice(None)):
     return better
 
 
-def _problem(n, m, density, importance, output, accuracy):
+def _problem(m, density, importance, output, accuracy):
+    """The problems of cells of density and importance [..., n]."""
+    n = density.shape[-1]
+    density, importance = density.reshape(-1, n), importance.reshape(-1, n)
     if not (importance.sum(-1) > 0).all():
         raise ValueError("importance must be positive for at least one feature of every cell")
-    loss = partial(population_loss, output=output, accuracy=accuracy)
+    loss = partial(population_loss, output=output, accuracy=accuracy, per_feature=True)
     terms = n * min(3**n, 2**7 * n)
     smooth = n <= CUBE_FEATURES or output == "linear"
     options = {"few": smooth and output == "relu"}
@@ -121,19 +132,28 @@ def _problem(n, m, density, importance, output, accuracy):
     return Problem(n, m, density, importance, loss, terms, **options)
 
 
-def polish(W, b, density, importance=None, *, output="relu", accuracy=1e-6, tolerance=TOLERANCE):
+def polish(
+    W,
+    b,
+    density,
+    importance=None,
+    *,
+    output="relu",
+    accuracy=1e-6,
+    tolerance=TOLERANCE,
+    per_feature=False,
+):
     """The local minimum of the exact loss next to given models W [..., m, n], b [..., n].
 
-    density [...] and importance [n] or [..., n] as for population_loss. tolerance : of the gradient
-    at the end, relative to the loss of a model that outputs 0. Returns (W, b, loss, distance), the
-    last one [...]: how far W^T W and b moved (Frobenius norm), which rotations of the hidden space
-    do not affect.
+    density, importance, output, accuracy and per_feature as for population_loss. tolerance : of the
+    gradient at the end, relative to the loss of a model that outputs 0. Returns (W, b, loss,
+    distance), the last one [...]: how far W^T W and b moved (Frobenius norm), which rotations of
+    the hidden space do not affect. Raises ValueError as population_loss does.
     """
     W, b = (torch.as_tensor(v, dtype=torch.float64) for v in (W, b))
     cells, (m, n) = W.shape[:-2], W.shape[-2:]
-    importance = check_importance(importance, cells, n).reshape(-1, n)
-    density = check_density(density).expand(cells).reshape(-1)
-    problem = _problem(n, m, density, importance, output, accuracy)
+    density = check_feature_density(density, cells, n, per_feature)
+    problem = _problem(m, density, check_importance(importance, cells, n), output, accuracy)
     problem.tolerance = tolerance
     start = torch.cat([W.reshape(-1, m * n), b.reshape(-1, n)], 1)
     end = problem.minimise(start, torch.arange(len(start)))

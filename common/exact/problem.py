@@ -23,7 +23,7 @@ class Problem:
     """The exact loss of one cell each, as a function of W and b in one vector."""
 
     def __init__(self, n, m, density, importance, loss, terms, noise=1e-13, few=False):
-        """Cells [N] of density [N] and importance [N, n].
+        """Cells [N] of density and importance [N, n].
 
         loss(W, b, density, importance) -> [M] is differentiable; `terms` is about how many numbers
         it holds in memory for every model, `noise` how smooth it is, relative to the scale. `few`:
@@ -33,7 +33,10 @@ class Problem:
         self.n, self.m = n, m
         self.density, self.importance = density, importance
         self.loss, self.terms, self.noise = loss, terms, noise
-        self.scale = density / 3 * importance.sum(-1)  # loss of a model that outputs 0
+        # The loss of a model that outputs 0, sum of p I / 3; of equal densities p exactly as one.
+        total, least = importance.sum(-1), density.amin(-1)
+        more = ((density - least[:, None]) * importance).sum(-1) / total
+        self.scale = (least + more) / 3 * total
         self.value_and_gradient = with_gradient(self._relative_loss)
 
     def minimise(self, x, cell):
@@ -49,7 +52,6 @@ class Problem:
     def _minimise_compiled(self, x, cell):
         p, importance = self.density[cell], self.importance[cell]
         units = natural_units(importance, p, self.m)
-        p = p[:, None].expand(importance.shape)
         start, *arrays = (v.contiguous().numpy() for v in (x, p, importance, units))
         found = compiled.minimise_all(
             start, self.m, *arrays, compiled.pairs(self.n), self.tolerance, ROUNDS
@@ -77,7 +79,7 @@ class Problem:
             # Many features need a smaller start than few do: Xavier's.
             W = split(x, self.n, self.m)[0]
             model.W.copy_(xavier_scale(self.n, self.m) * W / W.std(dim=(1, 2), keepdim=True))
-        data = SparseFeatures(self.n, self.density[cell], skip_empty=True)
+        data = SparseFeatures(self.n, self.density[cell], per_feature=True, skip_empty=True)
         train(model, data, self.importance[cell], recipe=FAST, seed=seed)
         x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
         value, gradient = self.value_and_gradient(x, cell)
@@ -112,11 +114,11 @@ def natural_units(importance, density, m):
     """[..., d]: what changes the loss by a similar amount for every entry of W and b.
 
     Curvature grows with the feature's importance [..., n]. A bias is felt by all inputs, also the
-    empty ones, a weight only by a share p, the density [...], of them.
+    empty ones, a weight only by a share p, the density [..., n], of them.
     """
     share = importance / importance.sum(-1, keepdim=True)
     feature = share.clamp(min=1e-4).rsqrt()
-    return torch.cat([*[feature] * m, density[..., None] * feature], -1)
+    return torch.cat([*[feature] * m, density * feature], -1)
 
 
 def starts(n, m, restarts, seed):

@@ -26,10 +26,10 @@ def minimise_up_to(most, n_features, n_hidden, density, importance, *, restarts,
     importance = check_importance(importance, (count,), n)
 
     def loss(W, b, p, weights):
-        return loss_by_active_features(W, b, p, weights, most=most).sum(0)
+        return loss_by_active_features(W, b, p, weights, most=most, per_feature=True).sum(0)
 
     terms = n * sum(comb(n, k) * 2**k for k in range(most + 1))  # 3^n for all k
-    problem = Problem(n, m, density, importance, loss, terms)
+    problem = Problem(n, m, density[:, None].expand(count, n), importance, loss, terms)
     cell = torch.arange(count).repeat_interleave(restarts)
     found = problem.minimise(starts(n, m, restarts, seed).repeat(count, 1), cell)
     return split(found.x[found.lowest_of(restarts)], n, m)

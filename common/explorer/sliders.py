@@ -18,6 +18,7 @@ from common.data import importance_decay
 from common.exact import CUBE_FEATURES, minimise
 from common.exact.checks import check_count, check_positive
 from common.explorer import panels
+from common.parallel import one_thread
 from common.phases import diagram, plots as phase_plots
 from common.plots import style
 from common.theory import linear_optimum
@@ -45,6 +46,7 @@ def explore_map(optimum, density, relative_importance, start=(1.5, 0.2)):
     return _explore(draw, {"r": start[0], "p": start[1]}, sliders)
 
 
+@one_thread()  # many small steps; idle threads would only spin
 def draw_optimum(density, decay, n_features, n_hidden):
     """The exact optimum of one ReLU model: features, W^T W and b, norms, loss beside the linear.
 
@@ -77,6 +79,7 @@ def draw_optimum(density, decay, n_features, n_hidden):
     return fig
 
 
+@one_thread()
 def draw_cursor(optimum, codes, density, relative_importance, r, p):
     """A phase diagram with a cursor, and the exact optimum of the cell under it.
 

@@ -10,7 +10,6 @@ import torch
 
 from common.exact.checks import check_count
 from common.model import Stack, xavier_scale
-from common.training import descend
 
 
 class DeepModel(Stack):
@@ -41,22 +40,3 @@ class DeepModel(Stack):
     def forward(self, x):
         """Reconstructions x' [instances, batch, n] of inputs x [instances or 1, batch, n]."""
         return self.decode(x @ self.W.transpose(1, 2))
-
-
-def train_deep(model, data, *, recipe, seed=0):
-    """Train a DeepModel in place on inputs from `data`, by autograd; return its last losses.
-
-    As `train` does it, with equal importances: losses summed over instances, empty inputs the data
-    skip added exactly.
-    """
-    data = data.stacked(model.instances)
-    share = data.sampled_share.to(model.W)
-    empty = torch.zeros(1, 1, model.n_features)
-
-    def losses(generator):
-        x = data.sample(recipe.batch, generator)
-        seen = ((model(x) - x) ** 2).mean(1)
-        unseen = (model(empty) ** 2)[:, 0]
-        return (share[:, None] * seen + (1 - share)[:, None] * unseen).sum(-1)
-
-    return descend(model.parameters(), losses, recipe, seed=seed).double()

@@ -1,0 +1,68 @@
+"""The parameters of a notebook: what they are, in which range, and whether they were changed."""
+
+import ast
+import json
+import re
+
+from IPython import get_ipython
+
+
+def found(namespace):
+    """The parameters {name: value} among the names of `namespace`: plain values in UPPER CASE."""
+    plain = (bool, int, float, str, list, tuple, dict)
+    return {
+        name: json.loads(json.dumps(value))
+        for name, value in namespace.items()
+        if name.isupper() and not name.startswith("_") and isinstance(value, plain)
+    }
+
+
+def check_ranges(parameters, ranges):
+    """Raise ValueError unless every parameter, or entry of it, lies in its range (least, most)."""
+    for name, (least, most) in ranges.items():
+        value = parameters[name]
+        wrong = [
+            v for v in (value if isinstance(value, list) else [value]) if not least <= v <= most
+        ]
+        if wrong:
+            allowed = f"be {least}" if least == most else f"lie between {least} and {most}"
+            raise ValueError(f"{name} must {allowed}, got {wrong[0]!r}")
+
+
+def check_names(known):
+    """Raise ValueError for a name that papermill set and that is none of the `known` ones.
+
+    Papermill puts what it sets into a cell of its own behind the parameters, and only warns.
+    """
+    shell = get_ipython()
+    cells = shell.user_ns.get("In", []) if shell else []
+    for cell in (cell for cell in cells if cell.startswith("# Parameters\n")):
+        for statement in ast.parse(cell).body:
+            for target in getattr(statement, "targets", []):
+                if target.id not in known:
+                    raise ValueError(f"no parameter {target.id!r}; there are {', '.join(known)}")
+
+
+def changes(parameters, published):
+    """{name: (published value, value)} of the parameters that differ, but for the seed."""
+    return {
+        name: (published[name], value)
+        for name, value in parameters.items()
+        if name in published and value != published[name] and name != "SEED"
+    }
+
+
+def folder_name(changed):
+    """A name for the files of a run with changed parameters, like N_HIDDEN=3_STEPS=500."""
+    names = "_".join(f"{name}={now}" for name, (_, now) in changed.items())
+    return re.sub(r"[^\w=.-]+", "-", names)[:80].strip("-")
+
+
+def note(changed, folder):
+    """What a reader of a run with `changed` parameters has to know, in Markdown."""
+    what = ", ".join(f"{name} = {now} (published: {then})" for name, (then, now) in changed.items())
+    return (
+        f"> **Not the published parameters**: {what}. What the text says of results was written "
+        "for the published ones, and claims count as not tested. Figures and numbers of this run: "
+        f"`{folder}`."
+    )
