@@ -57,7 +57,7 @@ figures: $(FIGURES) $(README) ## run every notebook that is out of date: figures
 findings.pdf: $(PDF) $(README) ## the same, then FINDINGS.pdf
 	@echo "$(PDF) is up to date"
 
-robustness: $(ROBUSTNESS) ## every claim over seeds and training settings: about 8 minutes
+robustness: $(ROBUSTNESS) ## every claim over seeds and training settings; no other target runs it
 	@$(if $(README),$(PY) -m common.build.readme)
 
 reproduce: $(VENV) ## two builds from clean: every committed file is compared byte for byte

@@ -2,7 +2,8 @@
 
 The core
     parallel                    work spread over cores, threads and processes
-    geometry                    norms, superposition, interference, dimensionality, angles
+    geometry                    norms, superposition, interference, dimensionality, angles; what
+                                counts as represented
     data                        SparseFeatures: the inputs of every model
     model                       ToyModel: a stack of small autoencoders, tied or not, ReLU or linear
     gradients                   their loss and gradients on a batch, written out by hand
@@ -11,7 +12,8 @@ The core
     theory                      closed forms: linear optimum, the paper's candidates, boundaries
     parameters                  those of a notebook: their ranges, and whether they were changed
     tex                         numbers and claims as LaTeX
-    artifacts                   what a notebook leaves behind: figures, numbers, claims
+    artifacts                   what a notebook leaves behind: figures, numbers, claims and the
+                                rule of their verdicts
 
 The exact loss
     exact.loss                  population_loss, without sampling, differentiable
@@ -50,7 +52,7 @@ Getting features back
     recovery.blind              directions found from hidden vectors alone
     recovery.study              the comparison: splits, scores, intervals over seeds
     recovery.threshold          exact or not: the phase transition of compressed sensing
-    recovery.plots              figures and tables of these
+    recovery.plots              figures of these, names of their results
 
 Other models and data
     variants.polygons           regular polygons of equal features, and where they are minima
@@ -72,11 +74,14 @@ Sliders
 
 What make runs
     build.execution             a notebook from a copy, published whole or not at all
-    build.notebook              a notebook read and cleaned without running it
+    build.notebook              a notebook read and cleaned: equal results, equal bytes
     build.publishing            where its files go
     build.readme                the numbers and the ledger of README.md
     build.times                 how long the notebooks take
     build.reproduce             two builds compared byte for byte
+
+Beside these, build/setup.sh makes the Python environment and installs the TeX packages that the
+write-up needs; build/constraints.txt pins what pip brings along.
 """
 
 # Set in runs that make starts: where their files go. Without it somebody may be looking on.

@@ -49,11 +49,14 @@ def superposition(W):
     return safe_divide((others**2).sum(-1), squared_norm)
 
 
-def interference(W):
+def cosines(W):
     """Cosines between features [..., n, n]; 1 on the diagonal of features that are not dead."""
     W = _features(W)
     directions = safe_divide(W, W.norm(dim=-2, keepdim=True))
     return gram(directions)
+
+
+interference = cosines  # the name by which scripts elsewhere know it
 
 
 def positive_interference(W):
@@ -86,7 +89,7 @@ def orthogonal(W):
 def antipodal_pairs(W):
     """Pairs [..., n, n] (symmetric) of represented features that point in opposite directions."""
     alive = represented(W)
-    opposite = interference(W) <= ANTIPODAL_COSINE
+    opposite = cosines(W) <= ANTIPODAL_COSINE
     return opposite & alive[..., :, None] & alive[..., None, :]
 
 

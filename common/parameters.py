@@ -3,27 +3,28 @@
 import ast
 import json
 import re
+from contextlib import suppress
 
 from IPython import get_ipython
 
 
 def found(namespace):
     """The parameters {name: value} among the names of `namespace`: plain values in UPPER CASE."""
-    plain = (bool, int, float, str, list, tuple, dict)
-    return {
-        name: json.loads(json.dumps(value))
-        for name, value in namespace.items()
-        if name.isupper() and not name.startswith("_") and isinstance(value, plain)
-    }
+    values = {}
+    for name in (name for name in namespace if name.isupper() and not name.startswith("_")):
+        with suppress(TypeError):  # an imported constant that is no plain value
+            values[name] = json.loads(json.dumps(namespace[name]))
+    return values
 
 
 def check_ranges(parameters, ranges):
     """Raise ValueError unless every parameter, or entry of it, lies in its range (least, most)."""
     for name, (least, most) in ranges.items():
         value = parameters[name]
-        wrong = [
-            v for v in (value if isinstance(value, list) else [value]) if not least <= v <= most
-        ]
+        entries = value if isinstance(value, list) else [value]
+        if not entries:
+            raise ValueError(f"{name} must have at least one entry")
+        wrong = [entry for entry in entries if not least <= entry <= most]
         if wrong:
             allowed = f"be {least}" if least == most else f"lie between {least} and {most}"
             raise ValueError(f"{name} must {allowed}, got {wrong[0]!r}")

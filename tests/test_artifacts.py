@@ -233,7 +233,8 @@ def test_other_parameters_are_named_and_claims_then_not_tested(live, monkeypatch
 
 
 def test_in_a_run_by_make_parameters_are_kept_and_claims_tested(output, tmp_path):
-    output.check_parameters({"N_HIDDEN": 3, "SEED": 0, "__name__": "x", "numpy": np, "Np": 2})
+    others = {"__name__": "x", "numpy": np, "Np": 2, "TABLE": {"a": np.sin}}
+    output.check_parameters({"N_HIDDEN": 3, "SEED": 0} | others)
     output.claim("a", paper="x", found="y", verdict="holds")
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["parameters"] == {"N_HIDDEN": 3, "SEED": 0}
@@ -245,6 +246,7 @@ def test_in_a_run_by_make_parameters_are_kept_and_claims_tested(output, tmp_path
     [
         (3, "N_HIDDEN must be 2, got 3"),
         ([0.5, 2.0], "DENSITIES must lie between 0.001 and 1, got 2"),
+        ([], "DENSITIES must have at least one entry"),
     ],
 )
 def test_a_parameter_outside_its_range_is_refused_with_the_range(output, value, message):

@@ -169,6 +169,7 @@ def test_totals_are_written_when_everything_they_sum_was_measured(tmp_path):
     write(tmp_path, "build/stamps/01_a/robustness.seconds", "900\n")
     shown = times.with_times(text, tmp_path)
     assert shown == expected.format("<!--t:figures-->1:11<!--/t-->")
+    assert times.with_times("<!--t:01_a-->?<!--/t-->", tmp_path) == "<!--t:01_a-->1:11<!--/t-->"
 
 
 def test_nothing_measured_changes_nothing(tmp_path):

@@ -26,7 +26,7 @@ def test_superposition_is_the_papers_measure():
 
 def test_interference_is_cosines():
     expected = torch.tensor([[1, 0, 0.6], [0, 1, 0.8], [0.6, 0.8, 1]], dtype=torch.float64)
-    assert torch.allclose(geometry.interference(W), expected)
+    assert torch.allclose(geometry.cosines(W), expected)
 
 
 def test_dimensionality():
@@ -47,8 +47,8 @@ def test_dead_features_give_zero_and_not_nan():
     assert geometry.feature_norms(dead)[1] == 0
     assert geometry.superposition(dead)[1] == 0
     assert geometry.dimensionality(dead)[1] == 0
-    assert (geometry.interference(dead)[1] == 0).all()
-    assert (geometry.interference(dead)[:, 1] == 0).all()
+    assert (geometry.cosines(dead)[1] == 0).all()
+    assert (geometry.cosines(dead)[:, 1] == 0).all()
     for measure in (geometry.superposition, geometry.dimensionality, geometry.interference):
         assert torch.isfinite(measure(dead)).all()
         assert (measure(torch.zeros(2, 3)) == 0).all()

@@ -63,3 +63,22 @@ def test_positive_interference_counts_each_pair_once():
     W = torch.tensor([[1.0, 0.6, -1.0], [0.0, 0.8, 0.0]])
     assert geometry.positive_interference(W).item() == pytest.approx(0.6)  # -1 and -0.6 are free
     assert geometry.positive_interference(torch.eye(3)).item() == 0
+
+
+def test_the_path_of_the_optimum_breaks_at_its_jumps_and_a_short_branch_is_pointed_to():
+    def branch(first, last, norms):
+        return torch.logspace(first, last, 5), torch.tensor(norms).expand(5, 2), torch.zeros(5)
+
+    curves = [branch(0, -0.5, [1.0, 0.0]), branch(-0.5, -0.51, [1.0, 0.3])]
+    curves.append(branch(-0.51, -1, [1.1, 1.0]))
+    fig = density_plots.optimum_path(curves, [10**-0.5, 10**-0.51])
+    upper, lower = fig.axes
+    drawn = [line for line in upper.lines if line.get_linestyle() == "-"]
+    assert len(drawn) == 6  # two features on three branches
+    assert [max(line.get_ydata()) for line in drawn] == pytest.approx([1, 0, 1, 0.3, 1.1, 1])
+    dotted = [line.get_xdata()[0] for line in lower.lines if line.get_linestyle() == ":"]
+    assert dotted == pytest.approx([10**-0.5, 10**-0.51])
+    assert lower.get_xlim() == pytest.approx((1, 0.099))  # dense on the left
+    (label,) = upper.texts
+    assert label.xy[1] == pytest.approx(0.3)
+    assert "0.316 to 0.309" in label.get_text()

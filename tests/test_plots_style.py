@@ -233,6 +233,23 @@ def test_a_grid_can_do_without_a_legend():
     assert not style.feature_vector_grid([torch.eye(2)[None]], ["a"], ["x"], legend=None).legends
 
 
+def test_three_dimensions_are_drawn_in_3d():
+    W = style.turned(torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)))
+    fig = style.feature_vector_grid([W], ["a", "b"], ["x"])
+    assert [ax.name for ax in fig.axes] == ["3d", "3d"]
+    tips = [line.get_data_3d() for line in fig.axes[0].lines if line.get_marker() == "o"]
+    assert np.allclose(np.squeeze(tips), W[0].T)
+
+
+@pytest.mark.parametrize("m", [2, 3])
+def test_turning_changes_no_product_and_points_the_first_feature_right(m):
+    W = torch.randn(6, m, 5, generator=torch.Generator().manual_seed(1)).double()
+    turned = style.turned(W)
+    assert torch.allclose(turned.mT @ turned, W.mT @ W)
+    assert torch.allclose(turned[:, 1:, 0], torch.zeros((), dtype=torch.float64), atol=1e-9)
+    assert (turned[:, 0, 0] > 0).all()
+
+
 def test_vectors_are_drawn_where_the_columns_of_w_point():
     _, ax = plt.subplots()
     style.feature_vectors(torch.tensor([[1.0, 0.0], [0.0, -0.5]]), ax)

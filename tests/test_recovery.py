@@ -2,6 +2,7 @@
 
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -11,12 +12,12 @@ from common.recovery.blind import (
     _recovery_error,
     find_dictionaries,
     hidden_vectors,
-    judge_blind,
     match,
+    score_blind,
 )
 from common.recovery.methods import METHODS, random_dictionary, recover, tight_frame
 from common.recovery.networks import train_autoencoder, train_decoder
-from common.recovery.plots import slug
+from common.recovery.plots import slug, transition_map
 from common.recovery.study import (
     TEST,
     best_method,
@@ -24,9 +25,9 @@ from common.recovery.study import (
     dictionaries,
     draw,
     interval,
-    judge,
     reference_settings,
     saving,
+    score,
     scores,
 )
 from common.recovery.threshold import (
@@ -246,30 +247,30 @@ def test_choose_takes_the_setting_of_least_validation_error(W, x):
     assert choose("Lasso (cd), x ≥ 0", x, W) == 0.003
 
 
-def test_judge_reports_every_method_and_seed():
+def test_score_reports_every_method_and_seed():
     family = dictionaries(8, 4, 0.1, seeds=2, steps=20, seed=0)
     assert set(family) == {"random", "tight frame", "learned"}
     assert family["learned"][0].shape == (2, 4, 8) and family["learned"][1].shape == (2, 8)
     splits = {"validation": 20, "test": 30, "seed": 0}
     methods = ("best linear", "ReLU decoder", "OMP, x ≥ 0")
-    learned = judge(family["learned"], 0.1, methods, width=4, steps=5, **splits)
+    learned = score(family["learned"], 0.1, methods, width=4, steps=5, **splits)
     assert set(learned) == {*methods, "learned decoder"}
     assert learned["OMP, x ≥ 0"]["relative"].shape == (2,)
     assert learned["OMP, x ≥ 0"]["r2"].shape == (2, 8)
-    assert "ReLU decoder" not in judge(family["random"], 0.1, methods, **splits)
-    again = judge(family["learned"], 0.1, methods, **splits)
+    assert "ReLU decoder" not in score(family["random"], 0.1, methods, **splits)
+    again = score(family["learned"], 0.1, methods, **splits)
     assert (again["best linear"]["mse"] == learned["best linear"]["mse"]).all()
     assert best_method(learned) in learned
 
 
-def test_judge_tells_methods_the_density_and_the_bias():
+def test_score_tells_methods_the_density_and_the_bias():
     W, b = random_dictionary(8, 4, 0), np.linspace(-0.2, 0.1, 8)
     settings = {"best linear": 0.1, "ReLU decoder": b}
-    judged = judge((W[None], b[None]), 0.1, list(settings), validation=20, test=30, seed=0)
+    scored = score((W[None], b[None]), 0.1, list(settings), validation=20, test=30, seed=0)
     x = draw(8, 0.1, 30, TEST)
     for method, setting in settings.items():
         expected = np.mean((recover(method, x @ W.T, W, setting) - x) ** 2)
-        assert judged[method]["mse"][0] == pytest.approx(expected, rel=1e-9)
+        assert scored[method]["mse"][0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_interval_and_saving():
@@ -409,7 +410,7 @@ def test_the_setting_is_chosen_on_the_tuning_dictionaries(monkeypatch):
 
     monkeypatch.setitem(BLIND, "an answer", (answer, (-1, 1)))
     W, options = np.eye(4)[None], {"inputs": 300, "test": 300, "seed": 0, "steps": 1}
-    right, wrong = (judge_blind("an answer", sign * W, W, 0.1, **options) for sign in (1, -1))
+    right, wrong = (score_blind("an answer", sign * W, W, 0.1, **options) for sign in (1, -1))
     assert right["setting"] == right["cosine"][0] == right["found"][0] == 1
     assert right["relative"][0] < 1e-12
     assert wrong["setting"] == -1 and wrong["cosine"][0] == wrong["found"][0] == 0
@@ -473,3 +474,11 @@ def test_capacity_grows_with_sparsity_and_is_at_least_the_dimensions():
     most = counts[2]
     assert 0.1 * most / 20 <= donoho_tanner(20 / most)
     assert 0.1 * (most + 1) / 20 > donoho_tanner(20 / (most + 1))
+
+
+def test_a_map_of_one_column_is_drawn():
+    fig, ax = plt.subplots()
+    transition_map([0.5], [0.2, 0.4], np.ones((1, 2)), ax)
+    assert ax.get_xlim() == pytest.approx((0.45, 0.55))
+    assert ax.get_ylim() == pytest.approx((0.1, 0.5))
+    plt.close(fig)

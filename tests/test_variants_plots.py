@@ -77,7 +77,8 @@ def test_a_stability_chart_has_a_row_a_polygon():
     density = torch.logspace(0, -2, 5)
     stable = torch.tensor([[True] * 5, [False] * 5])
     _, ax = plt.subplots()
-    variant_plots.stability_chart(density, [2, 3], stable, {(2, 0.1): True, (3, 0.1): False}, ax)
+    lowest = {(2, 0.1): True, (3, 0.1): False, (4, 0.1): True}  # the last one has no row
+    variant_plots.stability_chart(density, [2, 3], stable, lowest, ax)
     assert [line.get_marker() for line in ax.lines] == ["o", "x"]
     (mesh,) = ax.collections
     assert np.array_equal(mesh.get_array().reshape(2, 5), stable.double().numpy())

@@ -8,6 +8,7 @@ leave README.md alone: only this command and `make reproduce` write them. NAME i
 "section/name"; or one of
 
     figures    all notebooks that `make figures` runs, one after another
+    01_...     those of one section
     quick      the same with QUICK=1, from build/quick/stamps
     cores      the number of processors of this machine
 
@@ -52,6 +53,9 @@ def with_times(text, root=ROOT, stamps=None):
     full = measured(root, stamps or Path(root) / "build" / "stamps")
     quick = measured(root, Path(root) / "build" / "quick" / "stamps")
     seconds = full | {"figures": total(full), "quick": total(quick)}
+    for section in sorted({name.split("/")[0] for name in full}):
+        within = {name: value for name, value in full.items() if name.startswith(f"{section}/")}
+        seconds[section] = total(within)
     values = {name: None if value is None else clock(value) for name, value in seconds.items()}
     if any(value is not None for value in seconds.values()):
         cores = os.cpu_count()

@@ -50,7 +50,7 @@ def explore_map(optimum, density, relative_importance, start=(1.5, 0.2)):
 def draw_optimum(density, decay, n_features, n_hidden):
     """The exact optimum of one ReLU model: features, W^T W and b, norms, loss beside the linear.
 
-    density: p; decay: the importance of feature i is decay^i, i = 0, 1, ...; n_features up to 5;
+    density: p; decay: the importance of feature i is decay^(i-1), i from 1; n_features up to 5;
     n_hidden up to n_features. Returns the figure. Raises ValueError for values out of range.
     """
     n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
@@ -73,7 +73,7 @@ def draw_optimum(density, decay, n_features, n_hidden):
     panels.loss_bars(linear.item(), loss.item(), axes[3])
     fig.suptitle(
         f"n = {n} features, m = {m} dimension{'s' * (m > 1)}, density {density:.3g} "
-        f"(sparsity {1 - density:.3g}), importance {decay:.3g}$^i$",
+        f"(sparsity {1 - density:.3g}), importance {decay:.3g}$^{{i-1}}$",
         size=10,
     )
     return fig

@@ -23,8 +23,8 @@ PHASE_LABELS = ("extra dropped", "extra dedicated", "extra in a pair",
                 "extra dedicated, others paired", "all three joint", "other")  # fmt: skip
 THEORY_LINE = {"color": "black", "lw": 1.3, "ls": (0, (4, 2))}
 EXACT_LINE = {"color": "black", "lw": 1.3, "ls": "-"}
-TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-FEW_TICKS = (0.1, 0.3, 1, 3, 10)  # of relative importance, where panels stand side by side
+TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+FEW_TICKS = (0.03, 0.1, 0.3, 1, 3, 10, 30)  # of relative importance, in panels side by side
 NEAR_TICKS = (0.4, 0.5, 0.7, 1, 1.4, 2)  # of an axis of less than a decade
 PANEL = 2.75  # inches, side of one map
 KEY_POINTS = 64  # of the colour key, along each side
@@ -63,8 +63,11 @@ def map_axes(ax, density, relative_importance, title=None, ylabel=True):
 
 
 def log_ticks(ticks, ax):
-    """Make the axis to the right logarithmic, with ticks at these places only."""
+    """Make the axis to the right logarithmic, with ticks at those of these places that it shows."""
     ax.set(xscale="log")
+    low, high = ax.get_xlim()
+    # Any other would widen the axis.
+    ticks = [tick for tick in ticks if 0.999 * low <= tick <= 1.001 * high]
     ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
 

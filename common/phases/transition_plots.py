@@ -27,12 +27,12 @@ def onset_lines(relative_importance, exact, theory, read_off, window):
     left.plot(
         window[1][every], read_off[every], ".", color=TAKEOVER, ms=4, label="read off the map"
     )
-    left.set_ylim(0.1, 1)
+    left.set_ylim(both.min(), 1)  # at r the boundary lies above 1/r
     left.legend(loc="lower center")
     right.plot(both, exact / theory, color=TAKEOVER)
     right.axhline(1, color="0.6", lw=0.8)
-    log_ticks([0.1, 0.2, 0.5, 1, 2, 5, 10], right)
-    right.set(xlim=(0.1, 10), xlabel="relative importance $r$")
+    right.set(xlim=(both.min(), both.max()), xlabel="relative importance $r$")
+    log_ticks([0.03, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30], right)
     right.set_ylabel("onset density, exact / theory")
     return fig
 
@@ -46,13 +46,13 @@ def jumps(relative_importance, crossing):
     axes[0].fill_between(r, above, below, color=COEXISTING, alpha=0.45, lw=0)
     axes[0].plot(r, below, color=TAKEOVER, label="below the line")
     axes[0].plot(r, above, color=DEDICATED, label="above the line")
-    axes[0].set(ylabel="weight $a$", ylim=(0, 1), xlim=(1, 10))
+    axes[0].set(ylabel="weight $a$", ylim=(0, 1), xlim=(1, r.max()))
     axes[0].legend()
     axes[1].plot(r, crossing.slope_upper, color=DEDICATED)
     axes[1].plot(r, crossing.slope_lower, color=TAKEOVER)
     axes[1].set(ylabel="slope of the optimal loss")
     for ax in axes:
-        log_ticks([1, 2, 5, 10], ax)
+        log_ticks([1, 2, 5, 10, 30], ax)
         ax.set_xlabel("relative importance $r$")
     return fig
 
@@ -92,7 +92,8 @@ def cuts(along_density, along_importance):
     Above each other: norms, superposition, slope of the optimal loss. Returns the figure.
     """
     count = len(along_density) + len(along_importance)
-    fig, axes = plt.subplots(3, count, figsize=(1.88 * count, 4.6), sharex="col")
+    size = (1.88 * count, 4.6)
+    fig, axes = plt.subplots(3, count, figsize=size, sharex="col", squeeze=False)
     columns = iter(axes.T)
     for title, cut in along_density.items():
         cut_column(*cut, next(columns), "density", title, [0.1, 0.2, 0.5, 1])

@@ -10,6 +10,7 @@ from common.plots.matrices import gram_with_bias, signed_colorbar
 from common.plots.style import (
     GREY,
     MANY,
+    SHORTEST,
     SUPERPOSITION,
     UNSHOWN,
     array,
@@ -21,6 +22,7 @@ from common.plots.style import (
 )
 from common.plots.training import feature_curves
 
+SHORT_BRANCH = 0.02  # of the width in log p: a branch as short as that is pointed to
 # Dimensionality of features in regular arrangements (paper, "The Geometry of Superposition").
 SIMPLE_SHARES = {1: "alone", 2 / 3: "triangle", 1 / 2: "pair", 2 / 5: "pentagon"}
 
@@ -108,7 +110,7 @@ def optimum_path(curves, jumps):
     """Norms of the optimum's features over density, and the share of the linear loss it saves.
 
     curves : (density [T], norms [T, n], saved [T]) of every branch, from dense to sparse; they
-             break off where the optimum jumps.
+             break off where the optimum jumps. A branch too short to be seen has a label.
     jumps  : densities of the jumps, drawn as dotted lines.
     """
     fig, (upper, lower) = plt.subplots(2, figsize=(5.6, 3.8), sharex=True, height_ratios=[2, 1])
@@ -119,9 +121,24 @@ def optimum_path(curves, jumps):
         for density in jumps:
             ax.axvline(density, color=GREY, lw=0.8, ls=":", zorder=0)
     sparsest = min(array(density).min() for density, _, _ in curves)
-    lower.set(xscale="log", xlim=(1, sparsest))
-    lower.set(xlabel="density (log scale)", ylabel="loss saved")
+    for density, norms, _ in curves:
+        _point_to_short_branch(array(density), array(norms), sparsest, upper)
+    lower.set(xscale="log", xlabel="density (log scale)", ylabel="loss saved")
     lower.set_xticks([1, 0.5, 0.2, 0.1, 0.05], ["1", "0.5", "0.2", "0.1", "0.05"])
+    lower.set_xlim(1, 0.99 * sparsest)  # after the ticks, which move it
     lower.minorticks_off()
     feature_legend(fig, array(curves[0][1]).shape[1])
     return fig
+
+
+def _point_to_short_branch(density, norms, sparsest, ax):
+    """An arrow to the shortest stored vector of a branch [T] that is too short to be seen."""
+    if np.log(density[0] / density[-1]) > SHORT_BRANCH * np.log(1 / sparsest):
+        return
+    middle = len(density) // 2
+    height = min(norm for norm in norms[middle] if norm > SHORTEST)
+    text = f"another optimum\nfrom {density[0]:.3f} to {density[-1]:.3f}"
+    ax.annotate(
+        text, (density[middle], height), (18, 0), textcoords="offset points", size=8.5,
+        color="0.25", va="center", arrowprops={"arrowstyle": "->", "color": "0.25", "lw": 0.8},
+    )  # fmt: skip

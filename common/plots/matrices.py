@@ -79,7 +79,8 @@ def matrix(values, ax, title=None, shown=None):
     shown = np.ones(n, bool) if shown is None else array(shown)
     sns.heatmap(
         values, ax=ax, cmap=SIGNED, vmin=-1, vmax=1, cbar=False, square=True, linewidths=0.6,
-        annot=n <= FEW, fmt=".2f", annot_kws={"size": 7.5}, mask=~np.outer(shown, shown),
+        annot=n <= FEW, fmt=".2f", annot_kws={"size": min(7.5, 44 / n)},
+        mask=~np.outer(shown, shown),
         xticklabels=range(1, n + 1), yticklabels=range(1, n + 1),
     )  # fmt: skip
     ax.set_facecolor(UNSHOWN)
@@ -107,7 +108,7 @@ def embedding_report(W, axes, label):
     """
     feature_vectors(W, axes[0])
     axes[0].set_ylabel(label)
-    matrix(geometry.interference(W), axes[1], shown=geometry.represented(W, SHORTEST_SHOWN))
+    matrix(geometry.cosines(W), axes[1], shown=geometry.represented(W, SHORTEST_SHOWN))
     norms, superposition = geometry.feature_norms(W), geometry.superposition(W)
     norm_bars(norms, superposition, axes[2], least=SHORTEST_SHOWN)
     return axes[0].figure

@@ -11,6 +11,7 @@ paper; superposition from dark (0) to yellow (1 or more), as in the paper.
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+import torch
 from matplotlib.colors import ListedColormap, Normalize, PowerNorm, to_rgba
 
 from common import geometry
@@ -141,12 +142,36 @@ def inputs(x, ax, title=None):
     return ax.figure
 
 
+def turned(W):
+    """W [..., m, n], m = 2 or 3, turned as it is drawn, each model by itself: no loss changes.
+
+    The first feature points along the first axis, and the next lie as low in the numbering of the
+    axes as they can.
+    """
+    if W.shape[-2] == 2:
+        return geometry.align(W)
+    triangle = torch.linalg.qr(W).R  # W but for a rotation: upper triangular
+    signs = torch.diagonal(triangle, dim1=-2, dim2=-1) < 0
+    return torch.where(signs[..., None], -triangle, triangle)
+
+
 def feature_vectors(W, ax, title=None):
     """Draw the columns of W [2, n] as vectors: solid to the feature's norm, dotted beyond.
 
-    The dotted continuation shows the direction of short vectors; the grey circle is norm 1.
+    The dotted continuation shows the direction of short vectors; the grey circle is norm 1. W
+    [3, n] takes axes in 3-D; there thin lines lead from the tips down to the floor.
     """
     W = array(W)
+    if len(W) == 3:
+        _vectors_in_3d(W, ax)
+    else:
+        _vectors_in_2d(W, ax)
+    if title is not None:
+        ax.set_title(title)
+    return ax.figure
+
+
+def _vectors_in_2d(W, ax):
     ax.add_patch(plt.Circle((0, 0), 1, fill=False, color="0.85", lw=0.8, zorder=0))
     for i, color in enumerate(feature_colors(W.shape[1])):
         norm = np.hypot(*W[:, i])
@@ -156,9 +181,19 @@ def feature_vectors(W, ax, title=None):
         ax.plot([0, W[0, i]], [0, W[1, i]], color=color, lw=2.2, solid_capstyle="round")
         ax.plot(*W[:, i], "o", color=color, ms=5, zorder=3)
     clean_square(ax, LIMIT)
-    if title is not None:
-        ax.set_title(title)
-    return ax.figure
+
+
+def _vectors_in_3d(W, ax):
+    around = np.linspace(0, 2 * np.pi, 60)
+    ax.plot(np.cos(around), np.sin(around), -LIMIT, color="0.88", lw=0.8)  # norm 1, on the floor
+    for w, color in zip(W.T, feature_colors(W.shape[1]), strict=True):
+        ax.plot(*np.stack([0 * w, w], 1), color=color, lw=2.2)
+        ax.plot(*w[:, None], "o", color=color, ms=5)
+        ax.plot(w[[0, 0]], w[[1, 1]], [-LIMIT, w[2]], color="0.85", lw=0.6)
+    ax.set(xlim=(-LIMIT, LIMIT), ylim=(-LIMIT, LIMIT), zlim=(-LIMIT, LIMIT))
+    ax.set_box_aspect((1, 1, 1), zoom=1.25)
+    ax.view_init(22, -60)
+    ax.set_axis_off()
 
 
 def clean_square(ax, limit):
@@ -168,16 +203,16 @@ def clean_square(ax, limit):
 
 
 def feature_vector_grid(rows, titles, row_labels, size=1.55, legend=BY_IMPORTANCE, per_line=None):
-    """A grid of feature drawings: rows [row][column] of W [2, n], shared column titles.
+    """A grid of feature drawings: rows [row][column] of W [2 or 3, n], shared column titles.
 
     legend   : title of the legend; None for no legend.
     per_line : columns after which the grid goes on below, all rows together; None: never.
     """
-    width = per_line or len(titles)
+    width = min(per_line or len(titles), len(titles))
     lines = -(-len(titles) // width)  # rounded up
     fig, axes = plt.subplots(
         lines * len(rows), width, figsize=(size * width, size * lines * len(rows) * 1.08),
-        squeeze=False,
+        squeeze=False, subplot_kw={"projection": "3d" if len(rows[0][0]) == 3 else None},
     )  # fmt: skip
     for block, start in zip(np.split(axes, lines), range(0, len(titles), width), strict=True):
         part = slice(start, start + width)
@@ -192,7 +227,11 @@ def _grid_line(axes, rows, titles, row_labels):
     for axes_row, row, label in zip(axes, rows, row_labels, strict=True):
         for ax, W in zip(axes_row[: len(titles)], row, strict=True):
             feature_vectors(W, ax)
-        axes_row[0].set_ylabel(label)
+        if len(row[0]) == 3:  # where a label of the axes would turn with the view
+            place = {"rotation": 90, "ha": "right", "va": "center"}
+            axes_row[0].text2D(0, 0.5, label, transform=axes_row[0].transAxes, **place)
+        else:
+            axes_row[0].set_ylabel(label)
     for ax, title in zip(axes[0, : len(titles)], titles, strict=True):
         ax.set_title(title)
     for ax in axes[:, len(titles) :].flat:

@@ -81,7 +81,7 @@ def _unit(columns):
     return np.where(norms > 1e-12, columns / np.maximum(norms, 1e-12), 0)
 
 
-def judge_blind(method, tuning, W, density, *, inputs, test, seed, steps):
+def score_blind(method, tuning, W, density, *, inputs, test, seed, steps):
     """{"cosine", "found", "relative": [S], "setting"} of a blind method on W [S, m, n].
 
     The setting is the one with the highest mean cosine on other dictionaries, `tuning` [T, m, n].

@@ -42,7 +42,7 @@ def activations(panels, axes):
     """True and recovered activations {title: x [N, n]} as heatmaps, the first one being true."""
     for (title, x), ax in zip(panels.items(), axes, strict=True):
         mesh = ax.imshow(array(x).T, cmap="rocket_r", vmin=0, vmax=1, aspect="auto")
-        ax.set_title(title)
+        ax.set_title(title.replace(", ", ",\n", 1))
         ax.set(xticks=[], yticks=[], xlabel="inputs")
         for spine in ax.spines.values():
             spine.set(visible=True, color="0.6")
@@ -151,7 +151,9 @@ def against_norm(norms, r2, ax, title):
 
 def transition_map(delta, rho, shares, ax):
     """Share of exact recoveries [delta, rho]: m / n to the right, active / m upwards."""
-    edges = [cell_edges(axis) for axis in (delta, rho)]
+    # A single column has no neighbours that say how wide it is.
+    columns = cell_edges(delta) if len(delta) > 1 else delta[0] + np.array([-0.05, 0.05])
+    edges = columns, cell_edges(rho)
     mesh = ax.pcolormesh(*edges, array(shares).T, cmap="mako", vmin=0, vmax=1, rasterized=True)
     ax.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
     return mesh

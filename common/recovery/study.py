@@ -89,7 +89,7 @@ def scores(x, estimate, density):
     }
 
 
-def judge(family, density, methods, *, validation, test, seed, width=0, steps=0):
+def score(family, density, methods, *, validation, test, seed, width=0, steps=0):
     """{method: {score: [S] or [S, n]}} for a family (W [S, m, n], b [S, n] or None).
 
     Settings are chosen on `validation` inputs, scores are those on `test` others; "validation" is
@@ -104,15 +104,15 @@ def judge(family, density, methods, *, validation, test, seed, width=0, steps=0)
     ]
     methods = [m for m in methods if b is not None or METHODS[m].needs != "bias"]
     biases = [None] * len(W) if b is None else b
-    rows = in_processes(partial(_judge_one, methods, density), W, biases, *splits)
+    rows = in_processes(partial(_score_one, methods, density), W, biases, *splits)
     results = {method: _collected([row[method] for row in rows]) for method in methods}
     if width:
         decode = train_decoder(W, density, width=width, steps=steps, seed=seed)
-        results[LEARNED] = _collected(_judge_stack(decode, density, W, *splits))
+        results[LEARNED] = _collected(_score_stack(decode, density, W, *splits))
     return results
 
 
-def _judge_one(methods, density, W, bias, *splits):
+def _score_one(methods, density, W, bias, *splits):
     """{method: scores on each split} for one dictionary W [m, n], settings from the first split."""
     known, rows = {"density": density, "bias": bias}, {}
     for method in methods:
@@ -122,7 +122,7 @@ def _judge_one(methods, density, W, bias, *splits):
     return rows
 
 
-def _judge_stack(decode, density, W, *splits):
+def _score_stack(decode, density, W, *splits):
     """Scores on each split for every dictionary of W [S, m, n], decoded by a stack of networks."""
     answers = [decode(np.stack(x) @ W.transpose(0, 2, 1)) for x in splits]
     columns = [

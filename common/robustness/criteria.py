@@ -77,7 +77,7 @@ def polygon(W):
 
 def packs(W, loss, linear):
     """No two features point the same way, and the loss is well below the best linear model's."""
-    same = torch.triu(geometry.interference(W) > SAME_DIRECTION, 1)
+    same = torch.triu(geometry.cosines(W) > SAME_DIRECTION, 1)
     return ~same.any(-1).any(-1) & (loss < GAIN_BELOW * linear)
 
 

@@ -7,7 +7,7 @@ from common.plots.style import AUTHORS_COLOR, FAST_COLOR
 from common.robustness.runs import MODEL, STACK, wilson
 
 COLORS = {STACK: AUTHORS_COLOR, MODEL: FAST_COLOR}
-MARKERS = ("o", "D")  # without weight decay and with it
+MARKERS = ("o", "D")  # with the smaller weight decay, mostly none, and with the larger
 DOTS_ROOM = 0.74  # part of a statement's row that the dots of its settings share
 ROW_HEIGHT = 0.36  # inches of height a statement
 
@@ -19,7 +19,7 @@ def success_chart(rates, settings, titles, groups, width=3.1):
     titles : {learning rate: title of its panel}.
     groups : numbers of statements that a line divides, in their order.
 
-    Colours are initial scales, filled marks the larger batch, diamonds weight decay.
+    Colours are initial scales, filled marks the larger batch, diamonds the larger weight decay.
     """
     size = (width * len(titles) + 1.8, ROW_HEIGHT * len(rates) + 1.2)
     fig, axes = plt.subplots(1, len(titles), figsize=size, sharey=True, squeeze=False)
@@ -54,7 +54,7 @@ def _look(setting, settings):
     """Colour, mark and label of a setting."""
     color = COLORS[setting.start]
     filled = setting.batch == max(s.batch for s in settings)
-    marker = MARKERS[setting.weight_decay > 0]
+    marker = MARKERS[setting.weight_decay > min(s.weight_decay for s in settings)]
     return {
         "color": color, "mfc": color if filled else "white", "marker": marker,
         "label": str(setting),

@@ -36,7 +36,8 @@ def stability_chart(density, counts, stable, lowest, ax):
     """Where the regular polygon of `counts` [K] features is a minimum, along `density` [D].
 
     stable : [K, D] booleans, drawn as filled cells.
-    lowest : {(k, p): whether the polygon is the lowest minimum found}, drawn as dots and crosses.
+    lowest : {(k, p): whether the polygon is the lowest minimum found}, drawn as dots and crosses
+             where k is among `counts`.
     """
     edges = cell_edges(density, log=True)
     ax.pcolormesh(
@@ -45,7 +46,8 @@ def stability_chart(density, counts, stable, lowest, ax):
         edgecolors="white", linewidth=0.8,
     )  # fmt: skip
     for (k, p), best in lowest.items():
-        ax.plot(p, k, "o" if best else "x", color="0.1", ms=4.5, mew=1.2)
+        if k in counts:
+            ax.plot(p, k, "o" if best else "x", color="0.1", ms=4.5, mew=1.2)
     ax.set(xscale="log", xlabel="density", ylabel="features $k$", yticks=list(counts))
     ax.set_xlim(1, edges[-1])
     ax.tick_params(axis="y", length=0)
