@@ -41,7 +41,7 @@ ROBUSTNESS_RESULTS := $(wildcard $(foreach type,tex json,\
   0*_*/results/robustness.$(type) $(BUILD)/0*_*/results/robustness.$(type)))
 FIGURES := $(filter-out $(ROBUSTNESS),$(STAMPS))
 
-.PHONY: help figures findings.pdf robustness reproduce check test lab html bench constraints
+.PHONY: help figures findings.pdf robustness reproduce check test proofs lab html bench constraints
 .PHONY: clean tex
 .PHONY: $(SECTIONS) $(SECTIONS:%=%/)
 # Committed: never deleted, whatever becomes of its recipe.
@@ -70,6 +70,10 @@ check: $(VENV) ## linter, import directions, tests without kernel or long comput
 
 test: check ## the same, then all other tests: every notebook in quick mode is one
 	$(PY) -m pytest -m slow
+
+proofs: $(VENV) ## every theorem, proved again from scratch
+	$(PY) -m common.proofs.hexagon
+	$(PY) -m common.proofs.rare
 
 lab: $(VENV) ## JupyterLab with this project's kernel
 	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab

@@ -46,6 +46,14 @@ Phase diagrams
     phases.transition_plots     pictures of the transition
     phases.compression_plots    pictures of the map of compression
 
+Theorems, proved in arithmetic that rounds outward
+    proofs.intervals            intervals of arrays, rounded outward
+    proofs.boxes                branch and bound over boxes, none left out
+    proofs.polygon              regular polygons: loss, bounds in boxes, second derivatives
+    proofs.pentagon             the pentagon is the optimum with one active feature
+    proofs.hexagon              and the hexagon that of six features
+    proofs.rare                 the pentagon for very rare features, with the full loss
+
 Getting features back
     recovery.methods            readouts with known directions: matched filter, OMP, Lasso, ...
     recovery.networks           learned decoders and sparse autoencoders

@@ -38,7 +38,8 @@ def test_loss_and_gradient_are_those_of_the_differentiable_loss(n, m):
         value, gradient = model_loss(x, m, p, importance)
         variables = torch.tensor(x, requires_grad=True)
         W, b = variables[: m * n].reshape(m, n), variables[m * n :]
-        loss = population_loss(W, b, torch.tensor(p), torch.tensor(importance))
+        numbers = torch.tensor(p), torch.tensor(importance)
+        loss = population_loss(W, b, *numbers, per_feature=True)
         loss.backward()
         assert value == pytest.approx(loss.item(), rel=1e-12, abs=1e-15)
         expected = variables.grad.numpy()

@@ -15,6 +15,7 @@ PORTABLE = {f"exact.{name}" for name in ("atoms", "checks", "cube", "linear", "l
 CORE = ("parallel", "geometry", "data", "model", "gradients", "training", "exact")
 CORE += ("restarts", "theory", "parameters", "tex", "artifacts")
 TOPICS = {
+    "proofs": {"proofs"},  # nothing that a proof could inherit an error from
     "plots": {"geometry", "data"},
     "phases": {*CORE, "plots"},
     "recovery": {*CORE, "plots"},

@@ -247,6 +247,7 @@ def test_choose_takes_the_setting_of_least_validation_error(W, x):
     assert choose("Lasso (cd), x ≥ 0", x, W) == 0.003
 
 
+@pytest.mark.slow
 def test_score_reports_every_method_and_seed():
     family = dictionaries(8, 4, 0.1, seeds=2, steps=20, seed=0)
     assert set(family) == {"random", "tight frame", "learned"}

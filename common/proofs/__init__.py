@@ -1,0 +1,9 @@
+"""Theorems about these models, proved by a machine: nothing is trusted but the arithmetic.
+
+intervals  intervals of arrays, rounded outward
+boxes      branch and bound over boxes, none left out
+polygon    regular polygons with one active feature: loss, bounds in boxes, second derivatives
+pentagon   five features: the pentagon is the optimum
+hexagon    six features: the hexagon is the optimum
+rare       the full loss of five features at densities below 1e-6
+"""

@@ -1,0 +1,277 @@
+"""The pentagon is the optimum of five features with exactly one active: statements and checkers.
+
+Theorem. The loss L1(W, b) = sum_i [own(|W_i|^2, b_i) + sum_(j != i) cross(W_i . W_j, b_i)] of five
+features in two dimensions has global minimisers, and they are the regular pentagons of one norm and
+one bias, unique up to rotation, reflection and the order of the features. PROOF.md leads from the
+statements below to the theorem; each is checked here in arithmetic that rounds outward.
+
+    python -m common.proofs.pentagon
+"""
+
+import sys
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from common.proofs import intervals
+from common.proofs.boxes import cover
+from common.proofs.intervals import PI, Interval, down, enclose
+from common.proofs.polygon import (
+    balance,
+    falling,
+    hessian,
+    krawczyk,
+    least_sum,
+    lower_bounds,
+    newton,
+    polygon,
+    positive_definite,
+)
+
+FEATURES = 5
+START = (1.37, -0.28)  # where Newton's method begins: (a, b) with a = r^2
+RADIUS = 0.0125  # of the box around the pentagon in which the bracket is convex
+SLACK = 1e-3  # of the loss: what is said of brackets holds for models as close to the least
+WEIGHTS = (1.0, 1.5, 1.0, 1.5, 1.5)  # of (a, b, a', b', g), for the side to be cut
+
+
+@dataclass
+class Statement:
+    """What was to be shown, with its constants, and whether it was."""
+
+    name: str
+    text: str
+    proved: bool
+
+    def __str__(self):
+        return f"{'proved' if self.proved else 'NOT PROVED':<10} {self.name:<10} {self.text}"
+
+
+def digits(x):
+    """Both ends of an interval, printed so that the printed interval contains it."""
+    low, high = Fraction(float(x.lo)) * 10**11, Fraction(float(x.hi)) * 10**11
+    low, high = low.__floor__(), high.__ceil__()
+    return f"[{low / 10**11:.11f}, {high / 10**11:.11f}]"
+
+
+def arithmetic(samples=300):
+    """Results of the interval operations contain the exact ones, in fractions."""
+    rng = np.random.default_rng(0)
+    x, y = np.ldexp(rng.uniform(-1, 1, (2, samples)), rng.integers(-30, 30, (2, samples)))
+    X, Y = Interval(x), Interval(y)
+    exact = [(Fraction(p), Fraction(q)) for p, q in zip(x, y, strict=True)]
+    cases = [
+        (X + Y, [p + q for p, q in exact]),
+        (X - Y, [p - q for p, q in exact]),
+        (X * Y, [p * q for p, q in exact]),
+        (X / Y, [p / q for p, q in exact]),
+        (X.square(), [p**2 for p, _ in exact]),
+        (X.cube(), [p**3 for p, _ in exact]),
+    ]
+    good = all(
+        Fraction(low) <= value <= Fraction(high)
+        for result, values in cases
+        for low, value, high in zip(result.lo, values, result.hi, strict=True)
+    )
+    roots = Interval(np.abs(x)).sqrt()
+    for low, (value, _), high in zip(roots.lo, exact, roots.hi, strict=True):
+        good &= Fraction(low) ** 2 <= abs(value) <= Fraction(high) ** 2
+    good &= all(intervals.down(v) < v < intervals.up(v) for v in (0.0, 1.0, -1.0))
+    text = f"{7 * samples} interval operations contain the result in fractions"
+    return Statement("arithmetic", text, bool(good))
+
+
+def stationary(n=FEATURES, start=START):
+    """A regular polygon at which own + 2 cross of a feature is stationary in (r, b)."""
+    a, b, proved = krawczyk(n, *newton(n, *start))
+    shape = polygon(n, a, b)
+    proved &= bool(shape.mu.lo > 0) and balanced(shape)
+    text = (
+        f"one stationary regular {n}-gon near a = r^2 in {digits(a)}, b in {digits(b)}: "
+        f"r in {digits(a.sqrt())}, mu in {digits(shape.mu)}, "
+        f"bracket in {digits(shape.bracket)}, L1 in {digits(shape.loss)}"
+    )
+    return shape, Statement("stationary", text, proved)
+
+
+def balanced(shape):
+    """The bracket's slopes at the polygon hold 0, closely: mu fits the polygon."""
+    return all(bool((-1e-10 < x.lo <= 0) & (0 <= x.hi < 1e-10)) for x in balance(shape))
+
+
+def attained(shape, budget=None):
+    """Features that are not neighbours cost nothing: the loss is n times the bracket."""
+    obtuse = all(4 * k >= shape.n for k in range(2, shape.n // 2 + 1))  # k gaps: >= pi/2
+    text = f"b <= {float(shape.b.hi):.6f} < 0 and cos <= 0 between features two or more gaps apart"
+    return Statement("attained", text, bool(shape.b.hi < 0) and obtuse)
+
+
+@dataclass
+class Budget:
+    """What a model of least loss cannot exceed. `single` bounds own(a, b) of one feature and all
+    its cross terms, in its own output and in others; `pair` bounds the same of two. Beside the
+    two features `rest` others are counted in their outputs. The frame bounds all (a, b)."""
+
+    single: float
+    pair: float
+    rest: int
+    frame: tuple  # a low, a high, b low, b high
+
+
+def frame(limit, pieces=4000):
+    """Bounds of (a, b) that own(a, b) <= limit < 1/3 implies: (a low, a high, b low, b high).
+
+    With the kink at s = -b/a in (0, 1), own(a, b) >= s^3/3 + (a - 1)^2 (1 - s)^3/12; the bound of a
+    is the largest over pieces of s. With b >= 0, own(a, b) >= max(b^2/4, (a - 1)^2/12). All bounds
+    are rounded outward to multiples of 1/1024.
+    """
+    limit = Interval(limit)
+    kink = float(np.ceil(np.cbrt(3 * limit.hi) * 2**20) / 2**20)
+    if not (kink < 1 and Interval(kink).cube().lo >= (3 * limit).hi):
+        raise ValueError("no frame for this limit")
+    ends = kink * (np.arange(pieces + 1) / pieces)
+    room = np.maximum((12 * limit - 4 * Interval(ends[:-1]).cube()).hi, 0.0)
+    slope = (1 + (Interval(room) / (1 - Interval(ends[1:])).cube()).sqrt()).hi.max()
+    slope = max(slope, (1 + (12 * limit).sqrt()).hi)
+    least = max((1 - (12 * limit).sqrt()).lo, 0.0)
+    top = np.ceil(np.array([slope, (Interval(kink) * slope).hi, (2 * limit.sqrt()).hi]) * 1024)
+    slope, bias, top = (float(x) for x in top / 1024)
+    return float(np.floor(least * 1024) / 1024), slope, -bias, top
+
+
+def five(shape, slack=SLACK):
+    """The budget of five features whose loss exceeds that of the pentagon by no more than a slack.
+
+    None would do for the theorem; with a slack the same statements serve models near the least.
+    """
+    limit = float((shape.loss + slack).hi)
+    return Budget(limit, limit, 0, frame(limit))
+
+
+def stored(shape, budget):
+    """No vector is 0: with k others counted, W_i = 0 costs at least min over b of own + k b^2.
+
+    own(0, b) = 1/3 - b + b^2 for b >= 0. Among five features no other is counted.
+    """
+    k = budget.rest + 1 if budget.rest else 0
+    least = enclose(1.0) / 3 - enclose(1.0) / (4 * (k + 1))
+    left = (least - budget.single).lo
+    text = f"a vector 0 costs at least 1/3 - 1/{4 * (k + 1)}, over the budget by {float(left):.6f}"
+    return Statement("stored", text, bool(left > 0))
+
+
+def framed(shape, budget):
+    low, high, bottom, top = budget.frame
+    text = f"own(a, b) <= {budget.single:.6f} implies a in [{low:.4f}, {high:.4f}], "
+    return Statement("framed", text + f"b in [{bottom:.4f}, {top:.4f}]", high < np.inf)
+
+
+def wide(shape, budget=None):
+    """Gaps of pi/2 or more: the multiplier alone exceeds the bracket."""
+    left = (shape.mu * (PI / 2 - shape.gap) - shape.bracket).lo
+    text = f"mu (pi/2 - 2 pi/{shape.n}) exceeds the bracket at the polygon, by {float(left):.6f}"
+    return Statement("wide gaps", text, bool(left > 0))
+
+
+def ball(shape, radius):
+    """Ends of the box around the polygon, and whether the polygon lies inside."""
+    point = shape.point()
+    centre = point.middle()
+    low, high = centre - radius, centre + radius
+    return low, high, bool(point.inside(Interval(low, high)).all())
+
+
+def convex(shape, budget=None, radius=RADIUS, most=500_000):
+    """The Hessian of the bracket is positive definite in the whole ball (one of two mirror halves).
+
+    The bracket is stationary at the polygon by the definition of mu, which is checked once more:
+    so the polygon is its only minimum there.
+    """
+    low, high, inside = ball(shape, radius)
+
+    def verdict(low, high):
+        matrices, valid = hessian(low, high, shape.mu)
+        return {
+            "mirrored": low[0] > high[2],
+            "positive definite": positive_definite(matrices, valid),
+        }
+
+    found = cover(low, high, verdict, np.ones(5), most)
+    text = f"Hessian positive definite within {radius} of the polygon: {found.boxes} boxes"
+    return Statement("convex", text, found.complete and inside and balanced(shape))
+
+
+def away(shape, budget, radius=RADIUS, most=3_000_000, excess=0.0):
+    """Outside the ball the bracket is larger than at the polygon, wherever L1 can be the least.
+
+    All (a, b, a', b', g) of two features with a gap up to pi/2, in one of two mirror halves. By
+    more than an excess, if one is given: then the budget has to be larger by as much.
+    """
+    inner_low, inner_high, _ = ball(shape, radius)
+    low, high, bottom, top = budget.frame
+    target = (shape.bracket + excess).hi
+
+    def verdict(low, high):
+        bracket, own, own2, cross = lower_bounds(low, high, shape.mu, shape.gap)
+        far = [np.zeros(low.shape[1])] * 2
+        if budget.rest:
+            sizes = [(Interval(high[i]) * budget.frame[1]).sqrt().hi for i in (0, 2)]
+            far = [down(budget.rest * falling(sizes[k], low[2 * k + 1])) for k in (0, 1)]
+        over = least_sum(own, *cross, far[0]) > budget.single
+        over |= least_sum(own2, *cross, far[1]) > budget.single
+        over |= least_sum(own, own2, *cross, *far) > budget.pair
+        inner = (low >= inner_low[:, None]) & (high <= inner_high[:, None])
+        return {
+            "mirrored": low[0] > high[2],
+            "no such angle": Interval(low[4]).square().lo > (Interval(high[0]) * high[2]).hi,
+            "over budget": over,
+            "larger": bracket > target,
+            "in the ball": inner.all(0),
+        }
+
+    ends = (low, bottom, low, bottom, 0.0), (high, top, high, top, high)
+    found = cover(*ends, verdict, WEIGHTS, most)
+    share = ", ".join(f"{reason} {count}" for reason, count in found.settled.items())
+    more = f" by {excess}" if excess else ""
+    text = f"the bracket is larger{more} farther than {radius}: {found.boxes} boxes ({share})"
+    return Statement("away", text, found.complete)
+
+
+def stable(shape, radius=0.2, excess=SLACK):
+    """Five features whose loss exceeds the least by little are close to a regular pentagon.
+
+    Every bracket is at least the polygon's, by `convex` and `away`: so none exceeds it by more.
+    """
+    budget = five(shape, excess)
+    found = away(shape, budget, radius, excess=excess)
+    room = (shape.mu * (PI / 2 - shape.gap) - shape.bracket).lo > excess
+    text = f"L1 <= L1(pentagon) + {excess} implies a, b, g within {radius} of it: {found.text}"
+    proved = found.proved and bool(room) and excess <= SLACK and stored(shape, budget).proved
+    return Statement("stable", text, proved)
+
+
+def statements():
+    """The statements of the theorem, one after the other."""
+    yield arithmetic()
+    shape, first = stationary()
+    yield first
+    for check in (attained, stored, framed, wide, convex, away):
+        yield check(shape, five(shape))
+    yield stable(shape)
+
+
+def prove(name, found):
+    """Print the statements of a theorem; 0 if all are proved, for the shell."""
+    begin, proved = time.perf_counter(), True
+    for statement in found:
+        print(statement, flush=True)
+        proved &= statement.proved
+    verdict = "is proved" if proved else "is NOT proved"
+    print(f"The theorem of the {name} {verdict} ({time.perf_counter() - begin:.1f} s).")
+    return 0 if proved else 1
+
+
+if __name__ == "__main__":
+    sys.exit(prove("pentagon", statements()))
