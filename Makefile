@@ -72,6 +72,7 @@ test: check ## the same, then all other tests: every notebook in quick mode is o
 	$(PY) -m pytest -m slow
 
 proofs: $(VENV) ## every theorem, proved again from scratch
+	$(PY) -m common.proofs.one_axis
 	$(PY) -m common.proofs.hexagon
 	$(PY) -m common.proofs.rare
 

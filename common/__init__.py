@@ -53,6 +53,8 @@ Theorems, proved in arithmetic that rounds outward
     proofs.pentagon             the pentagon is the optimum with one active feature
     proofs.hexagon              and the hexagon that of six features
     proofs.rare                 the pentagon for very rare features, with the full loss
+    proofs.one_axis             three features on one axis: a conjecture refuted, in fractions
+    proofs.smallest             two features in one dimension: every minimum of the map enclosed
 
 Getting features back
     recovery.methods            readouts with known directions: matched filter, OMP, Lasso, ...

@@ -6,4 +6,8 @@ polygon    regular polygons with one active feature: loss, bounds in boxes, seco
 pentagon   five features: the pentagon is the optimum
 hexagon    six features: the hexagon is the optimum
 rare       the full loss of five features at densities below 1e-6
+one_axis   what one dimension can store: a conjecture refuted by rational numbers
+smallest   two features in one dimension, with a penalty: minima enclosed, phases proved
+
+The mathematics between the machine's steps: PROOF.md (pentagon, hexagon, rare), SMALLEST.md.
 """
