@@ -203,6 +203,58 @@ def test_a_box_left_out_is_noticed(monkeypatch):
     assert not cover([0, 0], [1, 1], verdict, [1, 1]).complete
 
 
+@pytest.mark.parametrize("wrong", ["gap", "twice"])
+def test_halves_that_leave_something_out_are_noticed(wrong, monkeypatch):
+    """The number of halvings alone would not tell."""
+
+    def halves(low, high, depth, weights):
+        lows, highs, depths = genuine(low, high, depth, weights)
+        count = low.shape[1]
+        if wrong == "gap":
+            highs[:, :count] -= 0.01 * (highs[:, :count] - lows[:, :count])
+        else:
+            lows[:, count:], highs[:, count:] = lows[:, :count], highs[:, :count]
+        return lows, highs, depths
+
+    def small(low, high):
+        return {"small": (high - low).max(0) < 0.3}
+
+    genuine = boxes.halves
+    assert boxes.cover([0.0, 0.0], [1.0, 1.0], small, [1.0, 1.0]).complete
+    monkeypatch.setattr(boxes, "halves", halves)
+    assert not boxes.cover([0.0, 0.0], [1.0, 1.0], small, [1.0, 1.0]).complete
+
+
+def test_a_frame_that_the_budget_does_not_imply_is_refused():
+    shape, _ = pentagon.stationary()
+    budget = pentagon.five(shape)
+    assert pentagon.framed(shape, budget).proved
+    low, high, bottom, top = budget.frame
+    assert not pentagon.framed(
+        shape, dataclasses.replace(budget, frame=(low, high - 0.1, bottom, top))
+    ).proved
+
+
+@pytest.mark.parametrize("operation", ["product", "square", "quotient"])
+def test_arithmetic_that_is_right_for_points_only_is_noticed(operation, monkeypatch):
+    """Ends multiplied in order; a square that forgets 0; a divisor whose sign is not looked at."""
+    wrong = {
+        "product": ("__mul__", lambda x, y: ends(x, y, np.multiply)),
+        "square": ("square", lambda x: ends(x, x, np.multiply)),
+        "quotient": ("__truediv__", lambda x, y: ends(x, y, np.divide)),
+    }
+
+    def ends(x, y, function):
+        y = intervals.enclose(y)
+        one, other = function(x.lo, y.lo), function(x.hi, y.hi)
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        return Interval(intervals.down(low), intervals.up(high))
+
+    assert pentagon.arithmetic().proved
+    monkeypatch.setattr(Interval, *wrong[operation])
+    assert not pentagon.arithmetic().proved
+
+
 def test_nothing_is_proved_by_a_nan():
     def verdict(low, high):
         return {"never": np.full(low.shape[1], np.nan) > 0}

@@ -24,6 +24,16 @@ def halves(low, high, depth, weights):
     return *ends, np.tile(depth + 1, 2)
 
 
+def fill(low, high, lows, highs):
+    """Do two halves, one half of all boxes before the other, make up each box with no gap?"""
+    if lows.shape[1] != 2 * low.shape[1]:
+        return False
+    (first, second), (end, last) = np.split(lows, 2, axis=1), np.split(highs, 2, axis=1)
+    cut = (end != high) | (second != low)  # sides in which a half differs from the box
+    whole = (first == low).all() and (last == high).all() and (cut.sum(0) <= 1).all()
+    return bool(whole and (second <= end)[cut].all())
+
+
 DEEPEST = 200  # halvings after which a box is given up
 
 
@@ -31,13 +41,14 @@ def cover(low, high, verdict, weights, most=2_000_000, chunk=1 << 15):
     """Settle the box from `low` to `high` (one number a coordinate).
 
     `verdict(low, high)`, for arrays of boxes in columns, maps reasons to masks: which boxes each
-    settles. Depth first, so that few boxes wait. Halving n times leaves 2^-n of the box: the cover
-    is complete if the settled parts add up to the whole, counted in integers.
+    settles. Depth first, so that few boxes wait. The cover is complete if both halves of every box
+    that was cut fill it, and if all of them were settled: a part halved n times counts 2^-n, and
+    these add up to 1, in integers.
     """
     result, weights = Cover(), np.asarray(weights, dtype=float)
     depths = np.zeros(1, dtype=int)
     waiting = [(np.array(low, dtype=float)[:, None], np.array(high, dtype=float)[:, None], depths)]
-    leaves = np.zeros(DEEPEST + 1, dtype=int)
+    leaves, filled = np.zeros(DEEPEST + 1, dtype=int), True
     while waiting and result.boxes < most and waiting[-1][2].max() <= DEEPEST:
         low, high, depth = waiting.pop()
         if len(depth) > chunk:
@@ -50,7 +61,9 @@ def cover(low, high, verdict, weights, most=2_000_000, chunk=1 << 15):
             left &= ~mask
         leaves += np.bincount(depth[~left], minlength=len(leaves))
         if left.any():
-            waiting.append(halves(low[:, left], high[:, left], depth[left], weights))
-    filled = sum(int(count) << (DEEPEST - n) for n, count in enumerate(leaves))
-    result.complete = not waiting and filled == 1 << DEEPEST
+            parts = halves(low[:, left], high[:, left], depth[left], weights)
+            filled &= fill(low[:, left], high[:, left], *parts[:2])
+            waiting.append(parts)
+    settled = sum(int(count) << (DEEPEST - n) for n, count in enumerate(leaves))
+    result.complete = filled and not waiting and settled == 1 << DEEPEST
     return result

@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
@@ -56,31 +57,36 @@ def digits(x):
     return f"[{low / 10**11:.11f}, {high / 10**11:.11f}]"
 
 
-def arithmetic(samples=300):
-    """Results of the interval operations contain the exact ones, in fractions."""
+def arithmetic(samples=200):
+    """Results of the interval operations contain those of all ends and of points between, exactly.
+
+    Half of the intervals are points, the others hold numbers of both signs as often as of one.
+    """
     rng = np.random.default_rng(0)
-    x, y = np.ldexp(rng.uniform(-1, 1, (2, samples)), rng.integers(-30, 30, (2, samples)))
-    X, Y = Interval(x), Interval(y)
-    exact = [(Fraction(p), Fraction(q)) for p, q in zip(x, y, strict=True)]
-    cases = [
-        (X + Y, [p + q for p, q in exact]),
-        (X - Y, [p - q for p, q in exact]),
-        (X * Y, [p * q for p, q in exact]),
-        (X / Y, [p / q for p, q in exact]),
-        (X.square(), [p**2 for p, _ in exact]),
-        (X.cube(), [p**3 for p, _ in exact]),
-    ]
-    good = all(
-        Fraction(low) <= value <= Fraction(high)
-        for result, values in cases
-        for low, value, high in zip(result.lo, values, result.hi, strict=True)
-    )
-    roots = Interval(np.abs(x)).sqrt()
-    for low, (value, _), high in zip(roots.lo, exact, roots.hi, strict=True):
-        good &= Fraction(low) ** 2 <= abs(value) <= Fraction(high) ** 2
-    good &= all(intervals.down(v) < v < intervals.up(v) for v in (0.0, 1.0, -1.0))
-    text = f"{7 * samples} interval operations contain the result in fractions"
+    ends = np.ldexp(rng.uniform(-1, 1, (4, samples)), rng.integers(-30, 30, (4, samples)))
+    ends[1::2, ::2] = ends[::2, ::2]
+    (a, b), (c, d) = np.sort(ends[:2], axis=0), np.sort(ends[2:], axis=0)
+    X, Y = Interval(a, b), Interval(c, d)
+    with np.errstate(over="ignore"):
+        results = (X + Y, X - Y, X * Y, X / Y, X.square(), X.cube())
+    roots = Interval(np.abs(a)).sqrt()
+    good = all(intervals.down(v) < v < intervals.up(v) for v in (0.0, 1.0, -1.0))
+    for k in range(samples):
+        good &= Fraction(roots.lo[k]) ** 2 <= abs(Fraction(a[k])) <= Fraction(roots.hi[k]) ** 2
+        for x, y in product(_points(a[k], b[k]), _points(c[k], d[k])):
+            exact = (x + y, x - y, x * y, x / y if y else None, x**2, x**3)
+            good &= all(
+                value is None or float(result.lo[k]) <= value <= float(result.hi[k])
+                for result, value in zip(results, exact, strict=True)
+            )
+    text = f"{samples} pairs of intervals: sums, products, ... of points inside stay inside"
     return Statement("arithmetic", text, bool(good))
+
+
+def _points(low, high):
+    """Both ends of an interval, its middle, and 0 if it lies inside: as fractions."""
+    low, high = Fraction(low), Fraction(high)
+    return {low, high, (low + high) / 2, *([Fraction(0)] if low <= 0 <= high else [])}
 
 
 def stationary(n=FEATURES, start=START):
@@ -163,9 +169,11 @@ def stored(shape, budget):
 
 
 def framed(shape, budget):
+    """The frame that is searched is the one that the budget implies, and finite."""
     low, high, bottom, top = budget.frame
-    text = f"own(a, b) <= {budget.single:.6f} implies a in [{low:.4f}, {high:.4f}], "
-    return Statement("framed", text + f"b in [{bottom:.4f}, {top:.4f}]", high < np.inf)
+    text = f"own(a, b) <= {budget.single:.6f} implies 1024 a in [{1024 * low:g}, {1024 * high:g}], "
+    proved = budget.frame == frame(budget.single) and high < np.inf
+    return Statement("framed", text + f"1024 b in [{1024 * bottom:g}, {1024 * top:g}]", proved)
 
 
 def wide(shape, budget=None):
