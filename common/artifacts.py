@@ -148,7 +148,8 @@ class Output:
         """Judge a claim: show what is claimed, what was found here and the verdict, and keep them
         as a row of the ledger.
 
-        paper   : the claim; where it is not the paper's it begins with a label of SOURCES.
+        paper   : the claim. Where it is not the paper's it begins with a label of SOURCES; a claim
+                  of your own with "(not in the paper)".
         verdict : "holds", "holds in part" or "does not hold", see `verdict`.
         """
         name = _check_name(name)
@@ -157,6 +158,7 @@ class Output:
             raise ValueError(f"verdict must be one of {VERDICTS}, got {verdict!r}")
         if name in self.claims and not self.live:
             raise ValueError(f"the claim {name!r} has a row already")
+        paper, found = (" ".join(text.split()) for text in (paper, found))  # a row is one line
         tex_text(paper + found)
         verdict = NOT_TESTED if self.changed else verdict
         self.claims[name] = {"paper": paper, "found": found, "verdict": verdict}

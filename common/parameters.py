@@ -1,11 +1,14 @@
 """The parameters of a notebook: what they are, in which range, and whether they were changed."""
 
 import ast
+import hashlib
 import json
 import re
 from contextlib import suppress
 
 from IPython import get_ipython
+
+LONGEST_NAME = 80  # characters of a folder's name
 
 
 def found(namespace):
@@ -24,6 +27,9 @@ def check_ranges(parameters, ranges):
         entries = value if isinstance(value, list) else [value]
         if not entries:
             raise ValueError(f"{name} must have at least one entry")
+        for entry in entries:
+            if isinstance(entry, bool) or not isinstance(entry, int | float):
+                raise ValueError(f"{name} must be made of numbers, got {entry!r}")
         wrong = [entry for entry in entries if not least <= entry <= most]
         if wrong:
             allowed = f"be {least}" if least == most else f"lie between {least} and {most}"
@@ -54,9 +60,15 @@ def changes(parameters, published):
 
 
 def folder_name(changed):
-    """A name for the files of a run with changed parameters, like N_HIDDEN=3_STEPS=500."""
+    """A name for the files of a run with changed parameters, like N_HIDDEN=3_STEPS=500.
+
+    A long one is cut, and ends with a mark that tells it from others with the same beginning.
+    """
     names = "_".join(f"{name}={now}" for name, (_, now) in changed.items())
-    return re.sub(r"[^\w=.-]+", "-", names)[:80].strip("-")
+    short = re.sub(r"[^\w=.-]+", "-", names).strip("-")
+    if len(short) <= LONGEST_NAME:
+        return short
+    return f"{short[:LONGEST_NAME]}_{hashlib.sha256(names.encode()).hexdigest()[:6]}"
 
 
 def note(changed, folder):

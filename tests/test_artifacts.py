@@ -247,6 +247,8 @@ def test_in_a_run_by_make_parameters_are_kept_and_claims_tested(output, tmp_path
         (3, "N_HIDDEN must be 2, got 3"),
         ([0.5, 2.0], "DENSITIES must lie between 0.001 and 1, got 2"),
         ([], "DENSITIES must have at least one entry"),
+        (["0.5"], "DENSITIES must be made of numbers, got '0.5'"),
+        (True, "N_HIDDEN must be made of numbers, got True"),
     ],
 )
 def test_a_parameter_outside_its_range_is_refused_with_the_range(output, value, message):
@@ -260,3 +262,9 @@ def test_a_parameter_that_only_papermill_knows_is_refused(live, monkeypatch):
     monkeypatch.setattr(parameters, "get_ipython", lambda: shell)
     with pytest.raises(ValueError, match="no parameter 'N_HIDEN'; there are N_HIDDEN, DENSITIES"):
         live.check_parameters({"N_HIDDEN": 2, "N_HIDEN": 3})
+
+
+def test_runs_with_many_changed_parameters_have_folders_of_their_own():
+    changed = {f"PARAMETER_{k}": (0, 1) for k in range(9)}
+    names = [parameters.folder_name(changed | {"LAST": (0, value)}) for value in (4, 8)]
+    assert names[0] != names[1] and all(len(name) < 100 for name in names)
