@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
+pytestmark = pytest.mark.slow  # each of them starts make and a dozen shells
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 MAKE = shutil.which("make")
 TOOLS = "awk cat cmp cp env find grep head mkdir mv rm sed sh sleep sort touch tr"
