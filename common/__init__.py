@@ -31,6 +31,7 @@ The exact loss
 
 Figures of several topics
     plots.style                 the style of all figures, feature vectors, colours
+    plots.curves                curves of many runs: names at their ends, bands
     plots.matrices              W^T W beside b, cosines, one model's report
     plots.densities             a row of models from dense to sparse, counts over density
     plots.training              losses of restarts; norms and angles during training
@@ -49,6 +50,8 @@ Phase diagrams
 Theorems, proved in arithmetic that rounds outward
     proofs.intervals            intervals of arrays, rounded outward
     proofs.boxes                branch and bound over boxes, none left out
+    proofs.definite             which intervals of matrices are positive definite
+    proofs.statement            a statement, its proof printed; the arithmetic checked
     proofs.polygon              regular polygons: loss, bounds in boxes, second derivatives
     proofs.pentagon             the pentagon is the optimum with one active feature
     proofs.hexagon              and the hexagon that of six features

@@ -81,7 +81,9 @@ def train(model, data, importance=None, *, recipe=FAST, seed=0, snapshot_steps=(
     """
     data = _fit_data(model, data)
     importance = check_importance(importance, (model.instances,), model.n_features).to(model.W)
-    wanted = _check_snapshots(snapshot_steps, recipe.steps)
+    wanted = set(snapshot_steps)
+    if wrong := sorted(step for step in wanted if not 0 <= step <= recipe.steps):
+        raise ValueError(f"snapshot steps must lie between 0 and {recipe.steps}, got {wrong[0]}")
     if getattr(type(model), "forward", None) is not ToyModel.forward:
         return _train_by_autograd(model, data, importance, recipe, wanted, seed)
     parts = _blocks(model, recipe.batch)
@@ -138,7 +140,7 @@ def _train_by_autograd(model, data, importance, recipe, wanted, seed):
         return (importance * (share * seen + (1 - share) * unseen)).sum(-1)
 
     def keep(step):
-        report(1)
+        report(step > 0)
         if step in wanted:
             weights[step] = {k: v.clone() for k, v in model.state_dict().items()}
 
@@ -244,11 +246,3 @@ def _fit_data(model, data):
             f"the data have {data.n_features} features but the model has {model.n_features}"
         )
     return data.stacked(model.instances)
-
-
-def _check_snapshots(snapshot_steps, steps):
-    wanted = set(snapshot_steps)
-    wrong = sorted(step for step in wanted if not 0 <= step <= steps)
-    if wrong:
-        raise ValueError(f"snapshot steps must lie between 0 and {steps}, got {wrong[0]}")
-    return wanted

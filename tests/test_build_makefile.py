@@ -502,7 +502,12 @@ def test_changed_pins_update_the_environment(project, name):
 
 
 def test_constraints_are_what_pip_brought_along(project):
-    frozen = ["Torch==2+cpu", "MarkupSafe==3.0.4", "mine @ git+https://example.org/mine", "a_b==2026.1.post1"]
+    frozen = [
+        "Torch==2+cpu",
+        "MarkupSafe==3.0.4",
+        "mine @ git+https://example.org/mine",
+        "a_b==2026.1.post1",
+    ]
     project.write("frozen", "\n".join(frozen) + "\n")
     assert project.make("constraints").returncode == 0
     written = (project.root / "common/build/constraints.txt").read_text()

@@ -9,7 +9,7 @@ from matplotlib.text import Text
 from sklearn.isotonic import IsotonicRegression
 
 from common import geometry
-from common.plots import animation, matrices, style
+from common.plots import animation, curves, matrices, style
 
 pytestmark = pytest.mark.usefixtures("drawing")
 
@@ -97,18 +97,18 @@ def test_cell_edges_are_half_a_step_around_the_centres():
 def test_places_are_spread_by_the_least_sum_of_squares(generator):
     """Against isotonic regression of the places less their ranks, which is the same problem."""
     places = torch.rand(40, generator=generator).sort().values.numpy()
-    apart = style.spread(places, 0.03)
+    apart = curves.spread(places, 0.03)
     ranks = 0.03 * np.arange(40)
     assert np.allclose(apart - ranks, IsotonicRegression().fit_transform(ranks, places - ranks))
     assert np.diff(apart).min() > 0.03 - 1e-12
-    assert style.spread([0.1, 0.5], 0.03).tolist() == pytest.approx([0.1, 0.5])
-    assert len(style.spread([], 0.03)) == 0
+    assert curves.spread([0.1, 0.5], 0.03).tolist() == pytest.approx([0.1, 0.5])
+    assert len(curves.spread([], 0.03)) == 0
 
 
 def test_names_of_curves_stand_beside_their_ends_and_apart():
     _, ax = plt.subplots()
     ax.set(xlim=(0, 2), ylim=(0, 10))
-    style.curve_names(2, torch.tensor([5.0, 1.0, 5.0]), list("abc"), ["red"] * 3, ax, gap=1)
+    curves.curve_names(2, torch.tensor([5.0, 1.0, 5.0]), list("abc"), ["red"] * 3, ax, gap=1)
     assert [text.get_text() for text in ax.texts] == ["a", "b", "c"]
     assert [text.xy for text in ax.texts] == [(2, 5), (2, 1), (2, 5)]
     assert [text.xyann[1] for text in ax.texts] == pytest.approx([4.5, 1, 5.5])
@@ -128,7 +128,7 @@ def test_powers_on_a_log_axis_are_written_out(power):
 
 def test_a_range_band_shows_the_middle_and_the_range():
     _, ax = plt.subplots()
-    style.range_band([1, 2], torch.tensor([[1.0, 2, 6], [3, 4, 5]]), ax, "red", "name")
+    curves.range_band([1, 2], torch.tensor([[1.0, 2, 6], [3, 4, 5]]), ax, "red", "name")
     assert ax.lines[0].get_ydata().tolist() == [2, 4]
     assert ax.collections[0].get_paths()[0].get_extents().ymax == 6
 

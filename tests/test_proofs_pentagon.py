@@ -10,13 +10,13 @@ from scipy.optimize import minimize
 
 from common.proofs import boxes, intervals, pentagon
 from common.proofs.boxes import cover
+from common.proofs.definite import positive_definite
 from common.proofs.intervals import PI, Interval, arccos_below, cosine, enclose
 from common.proofs.polygon import (
     hessian,
     krawczyk,
     lower_bounds,
     moments,
-    positive_definite,
 )
 
 mpmath.mp.dps = 40

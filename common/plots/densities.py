@@ -6,6 +6,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator
 
 from common import geometry
+from common.plots.curves import range_band
 from common.plots.matrices import gram_with_bias, signed_colorbar
 from common.plots.style import (
     GREY,
@@ -17,7 +18,6 @@ from common.plots.style import (
     cell_edges,
     feature_legend,
     norm_bars,
-    range_band,
     superposition_colorbar,
 )
 from common.plots.training import feature_curves

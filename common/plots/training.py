@@ -3,7 +3,8 @@
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from common.plots.style import AUTHORS_COLOR, GREY, NORM_LIMIT, array, feature_colors, spread
+from common.plots.curves import spread
+from common.plots.style import AUTHORS_COLOR, GREY, NORM_LIMIT, array, feature_colors
 
 SHORTEST_CURVE = 0.2  # below this norm a feature's direction is not worth following
 NUMBER_GAP = 0.085  # between the numbers of features that join, as a share of the axis

@@ -2,6 +2,8 @@
 
 intervals  intervals of arrays, rounded outward
 boxes      branch and bound over boxes, none left out
+definite   which intervals of matrices are positive definite
+statement  a statement, its proof printed; the arithmetic checked
 polygon    regular polygons with one active feature: loss, bounds in boxes, second derivatives
 pentagon   five features: the pentagon is the optimum
 hexagon    six features: the hexagon is the optimum

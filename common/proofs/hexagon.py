@@ -10,7 +10,8 @@ its cross terms together cost at most L1(hexagon) - L1(pentagon).
 import sys
 
 from common.proofs import pentagon
-from common.proofs.pentagon import Budget, frame, prove, stationary
+from common.proofs.pentagon import Budget, frame, stationary
+from common.proofs.statement import prove
 
 START = (1.74, -0.62)
 RADIUS = 0.006

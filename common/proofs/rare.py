@@ -13,16 +13,16 @@ import sys
 import numpy as np
 
 from common.proofs.boxes import cover
+from common.proofs.definite import positive_definite
 from common.proofs.intervals import Interval, cosine, enclose, stack, where
 from common.proofs.pentagon import (
     RADIUS,
-    Statement,
-    prove,
     stable,
     statements as pentagon,
     stationary,
 )
-from common.proofs.polygon import curvature, kinked, positive_definite
+from common.proofs.polygon import curvature, kinked
+from common.proofs.statement import Statement, prove
 
 ODDS = 1.1e-6  # more than p/(1 - p) for p < 1e-6
 EXCESS = 4e-6  # of L1, for models at least as good as the pentagon

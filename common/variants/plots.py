@@ -7,7 +7,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.colors import ListedColormap
 
-from common.plots import style
+from common.plots import curves, style
 from common.plots.matrices import signed_colorbar
 from common.plots.style import array, cell_edges
 
@@ -70,7 +70,7 @@ def value_curves(density, counts, value, ax):
     end = float(min(density))
     ax.set(xscale="log", xlabel="density", ylabel="features' worth stored", xlim=(1, end))
     names = [f"$k = {k}$" for k in counts]
-    return style.curve_names(end, value[:, -1], names, colors, ax, 0.07 * np.ptp(value))
+    return curves.curve_names(end, value[:, -1], names, colors, ax, 0.07 * np.ptp(value))
 
 
 def windmills(models, titles, size=1.5):
