@@ -1,5 +1,6 @@
 """A statement with its constants, how a proof prints them, and a check of the arithmetic."""
 
+import sys
 import time
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,13 +25,14 @@ class Statement:
 
 
 def prove(name, found):
-    """Print the statements of a theorem; 0 if all are proved, for the shell."""
+    """Print the statements of a theorem; 0 if all are proved, for the shell. Times go to stderr."""
     begin, proved = time.perf_counter(), True
     for statement in found:
         print(statement, flush=True)
         proved &= statement.proved
     verdict = "is proved" if proved else "is NOT proved"
-    print(f"The theorem of the {name} {verdict} ({time.perf_counter() - begin:.1f} s).")
+    print(f"The theorem of the {name} {verdict}.", flush=True)
+    print(f"({time.perf_counter() - begin:.1f} s)", file=sys.stderr)
     return 0 if proved else 1
 
 
