@@ -58,6 +58,11 @@ Theorems, proved in arithmetic that rounds outward
     proofs.rare                 the pentagon for very rare features, with the full loss
     proofs.one_axis             three features on one axis: a conjecture refuted, in fractions
     proofs.smallest             two features in one dimension: every minimum of the map enclosed
+    proofs.candidates           its models, found by descents, and their loss from above
+    proofs.weights              its loss over boxes of weights, from below
+    proofs.outputs              the loss of one of its outputs over boxes, with the best bias
+    proofs.moments              that loss, and the moments it consists of, enclosed
+    proofs.rounding             numbers rounded outward, compiled
 
 Getting features back
     recovery.methods            readouts with known directions: matched filter, OMP, Lasso, ...

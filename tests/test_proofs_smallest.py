@@ -1,7 +1,9 @@
 """The proofs of the smallest model: what they enclose, and that they notice what is wrong."""
 
+import re
 import types
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +13,21 @@ from oracles import own_moment, relu_moment
 
 from common.exact import minimise, population_loss
 from common.phases.diagram import PHASES as NAMES, phase as phase_of
-from common.proofs import one_axis, smallest
+from common.proofs import candidates, moments, one_axis, outputs, rounding, smallest, weights
 
-SOURCE = Path(smallest.__file__).read_text()
+PARTS = rounding, moments, outputs, weights, candidates, smallest  # each after those it imports
+SOURCE = "\n".join(Path(part.__file__).read_text() for part in PARTS)
+IMPORTS = re.compile(r"^from common\.proofs\.\w+ import (\([^)]*\)|.*)$", re.MULTILINE)
 
 pytestmark = pytest.mark.slow
 
 
 def uncompiled():
-    """The module as plain Python, whose parts can be exchanged."""
+    """All modules as one, in plain Python, whose parts can be exchanged."""
+    source = IMPORTS.sub("", SOURCE)
+    assert "from common" not in source and source.count("compiled = njit(") == 1
     module = types.ModuleType("common.proofs.smallest")
-    exec(SOURCE.replace("compiled = njit(", "compiled = (lambda **_: lambda f: f)("), vars(module))
+    exec(source.replace("compiled = njit(", "compiled = (lambda **_: lambda f: f)("), vars(module))
     return module
 
 
@@ -65,14 +71,14 @@ def enclosed(module, count):
 
 
 def test_moments_are_enclosed_tightly():
-    inside, widest = enclosed(smallest, 500)
+    inside, widest = enclosed(moments, 500)
     assert inside and widest < 1e-13
 
 
 def test_inward_rounding_is_noticed():
     module = uncompiled()
     assert enclosed(module, 100)[0]
-    module.down, module.up = smallest.up, smallest.down
+    module.down, module.up = rounding.up, rounding.down
     assert not enclosed(module, 100)[0]
 
 
@@ -81,18 +87,18 @@ def test_arithmetic_encloses_the_exact_result():
     for _ in range(300):
         x, y = generator.uniform(-1, 1, 2) * 10.0 ** generator.integers(-12, 12, 2)
         exact = {
-            smallest.add: Fraction(x) + Fraction(y),
-            smallest.sub: Fraction(x) - Fraction(y),
-            smallest.mul: Fraction(x) * Fraction(y),
-            smallest.div: Fraction(x) / Fraction(y),
+            rounding.add: Fraction(x) + Fraction(y),
+            rounding.sub: Fraction(x) - Fraction(y),
+            rounding.mul: Fraction(x) * Fraction(y),
+            rounding.div: Fraction(x) / Fraction(y),
         }
         for operation, value in exact.items():
             low, high = operation((x, x), (y, y))
             assert low < value < high
     for x, y in ((1e-310, 3.3), (1e-200, 1e-200), (5e-324, 0.3), (-1e-320, 0.7)):
-        low, high = smallest.mul((x, x), (y, y))
+        low, high = rounding.mul((x, x), (y, y))
         assert low < Fraction(x) * Fraction(y) < high
-    assert smallest.mul((-1.0, 2.0), (-3.0, 5.0)) == pytest.approx((-6, 10))
+    assert rounding.mul((-1.0, 2.0), (-3.0, 5.0)) == pytest.approx((-6, 10))
 
 
 def boxes(generator, count):
@@ -113,28 +119,28 @@ def models(generator, first, second, count):
 
 def test_bounds_lie_below_sampled_losses():
     """Losses of the exact loss, with the best biases that are found."""
-    generator, pieces = np.random.default_rng(5), np.empty((60, 10))
+    generator = np.random.default_rng(5)
     for p, first, second in boxes(generator, 100):
-        g = smallest.mul(first, second)
-        upper = smallest.row_bound(smallest.square(first), g, p, pieces)
-        lower = smallest.row_bound(smallest.square(second), g, p, pieces)
+        g = rounding.mul(first, second)
+        upper = outputs.row_bound(rounding.square(first), g, p)
+        lower = outputs.row_bound(rounding.square(second), g, p)
         r, penalty = 10 ** generator.uniform(-1, 1), generator.choice([0, 0.01, 0.3])
-        bound = smallest.form_bound(first, second, upper, lower, r, penalty)
-        quick = smallest.quick_bound(first, second, r, penalty, p)
+        bound = weights.form_bound(first, second, upper, lower, r, penalty)
+        quick = weights.quick_bound(first, second, r, penalty, p)
         for x, y in models(generator, first, second, 6):
-            b = [smallest.best_bias(w * w, x * y, p)[0] for w in (x, y)]
+            b = [outputs.best_bias(w * w, x * y, p)[0] for w in (x, y)]
             W, b = torch.tensor([[x, y]]), torch.tensor(b)
             task = population_loss(W, b, p, torch.tensor([1, r], dtype=torch.float64)).item()
-            rounding = 1e-12 * p * (1 + abs(x) + abs(y)) ** 4
-            assert max(bound, quick) <= task + 2 * penalty * (x * y) ** 2 + rounding
+            slack = 1e-12 * p * (1 + abs(x) + abs(y)) ** 4
+            assert max(bound, quick) <= task + 2 * penalty * (x * y) ** 2 + slack
             row = population_loss(W, b, p, torch.tensor([1.0, 0])).item()
-            assert upper[0] + upper[1] * x * x + upper[2] * x * y <= row + rounding
+            assert upper[0] + upper[1] * x * x + upper[2] * x * y <= row + slack
 
 
 def test_boxes_reach_into_the_phases_of_their_models():
     """Phases as the phase diagram names them; boxes around the lines between them too."""
     generator = np.random.default_rng(10)
-    codes = {"dropped": smallest.DROPPED, "dedicated": smallest.DEDICATED, "paired": smallest.PAIR}
+    codes = {"dropped": weights.DROPPED, "dedicated": weights.DEDICATED, "paired": weights.PAIR}
     for _ in range(200):
         angle = generator.choice([np.pi / 8, 3 * np.pi / 8, generator.uniform(0, np.pi / 2)])
         size = generator.choice([0.05**0.5, generator.uniform(0, 2)])
@@ -142,10 +148,10 @@ def test_boxes_reach_into_the_phases_of_their_models():
         h, k = 10 ** generator.uniform(-5, -0.5, 2)
         first, second = (max(0, x - h), x + h), (y - k, y + k)
         W = torch.tensor(models(generator, first, second, 12))
-        found = {codes.get(NAMES[code], smallest.OTHER) for code in phase_of(W[:, None])}
-        assert all(smallest.reach(first, second) & code for code in found)
-    assert [smallest.reach((1.0, 1.0), (w, w)) for w in (-0.4, -0.5, 0.5)] == [1, 4, 8]
-    assert smallest.reach((0.4, 0.4), (-1.0, -1.0)) == 2
+        found = {codes.get(NAMES[code], weights.OTHER) for code in phase_of(W[:, None])}
+        assert all(weights.reach(first, second) & code for code in found)
+    assert [weights.reach((1.0, 1.0), (w, w)) for w in (-0.4, -0.5, 0.5)] == [1, 4, 8]
+    assert weights.reach((0.4, 0.4), (-1.0, -1.0)) == 2
 
 
 def test_the_quadratic_form_is_bounded():
@@ -158,7 +164,7 @@ def test_the_quadratic_form_is_bounded():
         if generator.random() < 0.5 and min(abs(x), abs(y)) > 1e-3:
             cross = upper[2] + r * lower[2] + 4 * penalty * x * y
             upper[1], lower[1] = -cross * y / (2 * x), -cross * x / (2 * y * r)
-        bound = smallest.form_bound(first, second, upper, lower, r, penalty)
+        bound = weights.form_bound(first, second, upper, lower, r, penalty)
         for x, y in [(v, w) for v in first for w in second] + list(
             models(generator, first, second, 4)
         ):
@@ -172,32 +178,32 @@ def test_a_piece_of_the_bias_is_bounded():
     """Any slopes; losses at the corners, on edges and inside."""
     generator, above = np.random.default_rng(9), np.empty(8)
     for p, first, second in boxes(generator, 300):
-        a, g = smallest.square(first), smallest.mul(first, second)
+        a, g = rounding.square(first), rounding.mul(first, second)
         t = generator.uniform(-1.5, 0.5)
         t = t, t + 10 ** generator.uniform(-4, 0)
         slopes = tuple(generator.normal(size=2))
-        smallest.tops(a, g, t[0], p, above[:4])
-        smallest.tops(a, g, t[1], p, above[4:])
-        bound = smallest.piece_bound(a, g, t, above, slopes, p)
+        outputs.tops(a, g, t[0], p, above[:4])
+        outputs.tops(a, g, t[1], p, above[4:])
+        bound = outputs.piece_bound(a, g, t, above, slopes, p)
         corners = [(x, y, z) for x in a for y in g for z in t]
         low, high = np.array([a, g, t]).T
         inside = low + (high - low) * generator.choice([0, 1, generator.random()], (4, 3))
         for x, y, z in (*corners, *inside):
-            loss = smallest.row_loss(x, y, z, p)[1] - slopes[0] * x - slopes[1] * y
+            loss = moments.row_loss(x, y, z, p)[1] - slopes[0] * x - slopes[1] * y
             assert bound <= loss + 1e-13 * (1 + x + abs(y))
 
 
 def test_bounds_become_exact_with_the_square_of_the_box():
     """At a pair's minimum: half the box, a quarter of the error."""
     proof = smallest.prove(0.3, [1.3], [0.003])
-    (x, y), value, pieces = proof.W[0, 0], proof.value[0, 0], np.empty((60, 10))
+    (x, y), value = proof.W[0, 0], proof.value[0, 0]
     errors = []
     for h in (0.02, 0.01, 0.005):
         first, second = (x - h, x + h), (y - h, y + h)
-        rows = (smallest.square(w) for w in (first, second))
-        g = smallest.mul(first, second)
-        bounds = (smallest.row_bound(row, g, 0.3, pieces) for row in rows)
-        errors.append(value - smallest.form_bound(first, second, *bounds, 1.3, 0.003))
+        rows = (rounding.square(w) for w in (first, second))
+        g = rounding.mul(first, second)
+        bounds = (outputs.row_bound(row, g, 0.3) for row in rows)
+        errors.append(value - weights.form_bound(first, second, *bounds, 1.3, 0.003))
     assert errors[1] < errors[0] / 2.5 and errors[2] < errors[1] / 2.5 and errors[2] < 0.01 * value
 
 
@@ -205,23 +211,23 @@ def test_a_row_alone():
     """H against a fine search over the bias, and below every row with interference."""
     t = np.linspace(-4, 1, 4001)
     for p, a in ((0.3, 0.0), (0.3, 0.6), (0.05, 1.0), (1.0, 1.7), (0.3, 3.0)):
-        least = min(smallest.row_loss(a, 0.0, one, p)[0] for one in t)
-        assert smallest.alone(a, a, p) == pytest.approx(least, abs=3e-6)
-        assert smallest.alone(a, a, p) <= smallest.best_bias(a, -0.4, p)[1] + 1e-12
+        least = min(moments.row_loss(a, 0.0, one, p)[0] for one in t)
+        assert outputs.alone(a, a, p) == pytest.approx(least, abs=3e-6)
+        assert outputs.alone(a, a, p) <= outputs.best_bias(a, -0.4, p)[1] + 1e-12
     for p in (1e-4, 0.3, 1.0):
-        W = smallest.widest(p)
-        assert smallest.alone(W * W, np.inf, p) > p / 3 - p**2 / 4
+        W = outputs.widest(p)
+        assert outputs.alone(W * W, np.inf, p) > p / 3 - p**2 / 4
 
 
 def test_the_best_bias_is_in_its_range():
     generator = np.random.default_rng(6)
     for p, first, second in boxes(generator, 30):
-        a, g = smallest.square(first), smallest.mul(first, second)
-        low, high = smallest.bias_range(a, g, p)
+        a, g = rounding.square(first), rounding.mul(first, second)
+        low, high = outputs.bias_range(a, g, p)
         for x, y in models(generator, first, second, 2):
-            loss = [smallest.row_loss(x * x, x * y, low - s, p)[1] for s in (0, 0.1, 1, 5)]
+            loss = [moments.row_loss(x * x, x * y, low - s, p)[1] for s in (0, 0.1, 1, 5)]
             assert loss == pytest.approx(len(loss) * [p / 3])
-            beyond = [smallest.row_loss(x * x, x * y, high + s, p)[0] for s in (0, 0.1, 1, 5)]
+            beyond = [moments.row_loss(x * x, x * y, high + s, p)[0] for s in (0, 0.1, 1, 5)]
             assert (np.diff(beyond) >= -1e-12).all()
 
 
@@ -238,7 +244,7 @@ def test_a_density_is_proved(proof):
     importance = torch.stack([torch.ones_like(importance), importance], 1)
     best = minimise(2, 1, 0.3, importance, restarts=16)
     assert proof.value[0] == pytest.approx(best.loss.numpy(), rel=1e-6)
-    names = [smallest.PHASES[code] for code in proof.phase[0]]
+    names = [weights.PHASES[code] for code in proof.phase[0]]
     assert [NAMES[code].replace("paired", "pair") for code in phase_of(best.W)] == names
     assert set(names) == {"dropped", "pair", "dedicated"}
     assert (proof.value[1] >= proof.value[0] * (1 - 1e-9)).all()
@@ -251,14 +257,14 @@ def test_a_weak_pair_beside_the_minimum_of_one_feature_is_found():
     assert proof.ratio >= 1 - smallest.TOLERANCE and proof.W[0, 0, 1] == pytest.approx(
         -0.055, abs=2e-3
     )
-    assert proof.value < (1 - 1e-5) * smallest.exact_value(1.0, 0.0, r, penalty, p)
+    assert proof.value < (1 - 1e-5) * candidates.exact_value(1.0, 0.0, r, penalty, p)
 
 
 def covered(proof, **changes):
     """The State of a density's first penalty covered again, with something changed."""
     value, phase, r = proof.value[0], proof.phase[0], proof.relative_importance
-    cells = smallest.Cells(r, np.zeros_like(r), value, phase)._replace(**changes)
-    return smallest.cover(proof.density, cells, 1e-3, 2.0**-9)[0]
+    cells = weights.Cells(r, np.zeros_like(r), value, phase)._replace(**changes)
+    return weights.cover(proof.density, cells, 1e-3, 2.0**-9)[0]
 
 
 def test_a_value_or_phase_that_is_wrong_is_noticed(proof):
@@ -266,7 +272,7 @@ def test_a_value_or_phase_that_is_wrong_is_noticed(proof):
     assert right.ratio.min() >= 1 - 1e-3 and right.proven.all()
     high = covered(proof, value=1.003 * proof.value[0])
     assert high.ratio.max() < 1 - 1e-3
-    other = np.where(proof.phase[0] == smallest.PAIR, smallest.DROPPED, smallest.PAIR)
+    other = np.where(proof.phase[0] == weights.PAIR, weights.DROPPED, weights.PAIR)
     assert not covered(proof, phase=other).proven.any()
 
 
@@ -280,10 +286,28 @@ def test_three_features_on_one_axis_beat_every_pair_beside_a_dropped_feature():
 
 
 def test_what_it_prints(capsys, monkeypatch):
-    monkeypatch.setattr(smallest, "RELATIVE_IMPORTANCES", np.array([0.5, 2.0]))
-    lines = list(smallest.report(smallest.prove(0.6, [0.5, 2.0], [0.0])))
-    assert "density 0.6: 2 cells" in lines[0] and "100.0 %" in lines[0]
-    assert "dropped 1, dedicated 1, pair 0" in lines[1]
+    """One line a density; those asked for with a line for every penalty."""
+    prove = partial(smallest.prove, relative_importance=[0.5, 2.0], penalty=[0.0])
+    monkeypatch.setattr(smallest, "prove", prove)
+    monkeypatch.setattr(smallest, "DENSITIES", (0.7, 0.6))
+    monkeypatch.setattr("sys.argv", ["smallest"])
+    smallest.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(", ")[0] for line in lines] == [f"density {p}: 2 cells" for p in (0.7, 0.6)]
+    assert "100.0 %" in lines[1]
+    monkeypatch.setattr("sys.argv", ["smallest", "--density", "0.6"])
+    smallest.main()
+    again = capsys.readouterr().out.splitlines()
+    assert again[0] == lines[1] and "dropped 1, dedicated 1, pair 0" in again[1]
+
+
+def test_a_value_that_is_not_proved_is_an_error(capsys, monkeypatch):
+    """A density whose boxes are left too large."""
+    prove = partial(smallest.prove, relative_importance=[2.0], penalty=[0.0], finest=0.5)
+    monkeypatch.setattr(smallest, "prove", prove)
+    monkeypatch.setattr("sys.argv", ["smallest", "--density", "0.3"])
+    with pytest.raises(SystemExit, match="not proved in 1 cells"):
+        smallest.main()
 
 
 def test_numbers_that_it_does_not_hold_for_are_refused():
