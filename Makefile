@@ -72,9 +72,11 @@ test: check ## the same, then all other tests: every notebook in quick mode is o
 	$(PY) -m pytest -m slow
 
 proofs: $(VENV) ## every theorem, proved again from scratch
-	$(PY) -m common.proofs.one_axis
-	$(PY) -m common.proofs.hexagon
-	$(PY) -m common.proofs.rare
+	@mkdir -p build
+	@for theorem in one_axis smallest hexagon rare; do \
+	  $(PY) -m common.proofs.$$theorem || exit 1; done >build/proofs.txt || { cat build/proofs.txt; exit 1; }
+	@cat build/proofs.txt
+	@mv build/proofs.txt common/proofs/proofs.txt
 
 lab: $(VENV) ## JupyterLab with this project's kernel
 	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab

@@ -2,6 +2,7 @@
 
 import dataclasses
 from fractions import Fraction
+from pathlib import Path
 
 import mpmath
 import numpy as np
@@ -157,6 +158,15 @@ def test_the_theorem_is_proved():
     assert [statement.name for statement in found if not statement.proved] == []
     assert len(found) == 9
     assert "r in [1.17045963909, 1.17045963910]" in str(found[1])
+
+
+def test_the_committed_log_holds_these_statements():
+    """What README and the write-up call proved was proved by this code."""
+    log = (Path(pentagon.__file__).parent / "proofs.txt").read_text().splitlines()
+    assert {str(statement) for statement in pentagon.statements()} <= set(log)
+    assert not [line for line in log if line.startswith("NOT PROVED")]
+    for name in ("hexagon", "pentagon of rare features"):
+        assert f"The theorem of the {name} is proved." in log
 
 
 def test_a_multiplier_too_large_is_refused():
