@@ -11,7 +11,7 @@ The core
     restarts                    many runs at several densities, and the choice between them
     theory                      closed forms: linear optimum, the paper's candidates, boundaries
     parameters                  those of a notebook: their ranges, and whether they were changed
-    tex                         numbers and claims as LaTeX
+    tex                         numbers and claims as LaTeX; where a claim comes from
     artifacts                   what a notebook leaves behind: figures, numbers, claims and the
                                 rule of their verdicts
 

@@ -6,6 +6,7 @@ a staging folder and publishes all files at once; by hand, in Jupyter, they go t
 and leave the committed ones alone.
 
     figures/<name>.png, .pdf, .gif    pictures
+    data/<name>.csv, .npz             small data that others use: committed under results/
     arrays/<name>.npz                 data too large to commit
     results.json                      parameters, numbers and claims
     results.tex                       the same as TeX definitions, read by FINDINGS.tex
@@ -24,22 +25,13 @@ import numpy as np
 from IPython.display import Markdown, display
 
 from common import OUTPUT_VARIABLE, parameters
-from common.tex import tex_text
+from common.tex import source, tex_definitions, tex_text
 
 ROOT = Path(__file__).resolve().parent.parent
 VERDICTS = ("holds", "holds in part", "does not hold")
 NOT_TESTED = "not tested"  # with other parameters than those the claim is about
-# Where a claim comes from, by the label its text begins with. Without one it is the paper's.
-SOURCES = {
-    "": "paper",
-    "(common demonstration)": "demonstrations",
-    "(two-weight replication)": "demonstrations",
-    "(hidden-ReLU demonstration)": "demonstrations",
-    "(expected)": "expected",  # by compressed sensing
-    "(not in the paper)": "ours",
-}
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-ARRAY_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")  # read by scripts, so underscores as well
+DATA_NAME = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")  # read by scripts, so underscores as well
 
 
 class Output:
@@ -102,10 +94,23 @@ class Output:
         _write(path, frames[0].save, duration=list(milliseconds), optimize=False, **options)
         return path
 
-    def save_arrays(self, name, **arrays):
-        """Write arrays as a compressed npz file under the ignored build folder."""
+    def save_arrays(self, name, *, kind="arrays", **arrays):
+        """Write arrays as a compressed npz file: kind "arrays" under the ignored build folder,
+        kind "data", for small ones, under results/, committed."""
         arrays = {key: np.asarray(value) for key, value in arrays.items()}
-        _write(self._path("arrays", name).with_suffix(".npz"), np.savez_compressed, **arrays)
+        _write(self._path(kind, name).with_suffix(".npz"), np.savez_compressed, **arrays)
+
+    def save_table(self, name, units, **columns):
+        """Write columns of equal length (numbers, or text that shows just the digits that stand)
+        as results/<name>.csv, for others to overlay: a line "# units", the names, the rows.
+
+        Raises ValueError for columns of different lengths.
+        """
+        rows = zip(*columns.values(), strict=True)
+        cells = ((v if isinstance(v, str) else f"{v:.10g}" for v in row) for row in rows)
+        lines = [f"# {units}", ",".join(columns), *(",".join(row) for row in cells)]
+        path = self._path("data", name).with_suffix(".csv")
+        _write(path, Path.write_text, "\n".join(lines) + "\n", encoding="utf-8")
 
     def record(self, name, value, form=".3g"):
         """Keep a number for the write-up, printed there with format `form`; return its text, to be
@@ -172,7 +177,7 @@ class Output:
         return Markdown(ledger_table((f"`{name}`", row) for name, row in self.claims.items()))
 
     def _path(self, kind, name):
-        pattern = ARRAY_NAME if kind == "arrays" else NAME
+        pattern = NAME if kind == "figures" else DATA_NAME
         return self.folder / kind / _check_name(name, pattern)
 
     def _save_results(self):
@@ -181,17 +186,6 @@ class Output:
         text = json.dumps(results, indent=2, ensure_ascii=False) + "\n"
         _write(self.folder / "results.json", Path.write_text, text, encoding="utf-8")
         _write(self.folder / "results.tex", Path.write_text, tex_definitions(results))
-
-
-def source(paper):
-    """Where a claim comes from: "paper", "demonstrations", "expected" or "ours".
-
-    Raises ValueError for a label that is not in SOURCES.
-    """
-    label = re.match(r"\([^)]*\)|", paper)[0]
-    if label not in SOURCES:
-        raise ValueError(f"the label of a claim must be one of {list(SOURCES)[1:]}, got {label!r}")
-    return SOURCES[label]
 
 
 def verdict(holds, in_part=False):
@@ -220,19 +214,6 @@ def table(header, rows):
     cells = [[str(cell).replace("|", "\\|") for cell in line] for line in (header, *rows)]
     head, *body = [f"| {' | '.join(line)} |" for line in cells]
     return Markdown("\n".join([head, "|---" * len(header) + "|", *body]))
-
-
-def tex_definitions(results):
-    """The TeX definitions of a results.json: \\defineresult lines, and \\defineclaim and
-    \\tallyclaim for each claim."""
-    lines = [f"% Generated from the run of {results['notebook']}. Do not edit."]
-    for name, number in results["numbers"].items():
-        lines.append(f"\\defineresult{{{name}}}{{{tex_text(number['text'])}}}")
-    for name, row in results["claims"].items():
-        cells = "".join(f"{{{tex_text(row[key])}}}" for key in ("paper", "found", "verdict"))
-        lines.append(f"\\defineclaim{{{name}}}{cells}")
-        lines.append(f"\\tallyclaim{{{source(row['paper'])}}}{{{row['verdict']}}}")
-    return "\n".join(lines) + "\n"
 
 
 def _check_name(name, pattern=NAME):

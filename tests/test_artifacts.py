@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from common import artifacts, parameters
-from common.artifacts import ROOT, Output, source, table, verdict
-from common.tex import tex_text
+from common.artifacts import ROOT, Output, table, verdict
+from common.tex import source, tex_text
 
 
 @pytest.fixture
@@ -43,6 +43,18 @@ def test_arrays_have_the_same_bytes_every_time(output, tmp_path):
     files = [tmp_path / "arrays" / f"{name}.npz" for name in ("one", "two")]
     assert files[0].read_bytes() == files[1].read_bytes()
     assert np.load(files[0])["density"].tolist() == [1.0, 0.1]
+
+
+def test_tables_read_back_with_their_units(output, tmp_path):
+    density = np.array([0.1, 1 / 3])
+    output.save_table("q_k", "a unit", density=density, features=[2, 3], shown=["0.30", "1.0"])
+    file = tmp_path / "data" / "q_k.csv"
+    assert file.read_text().startswith("# a unit\ndensity,features,shown\n0.1,2,0.30\n")
+    read = np.genfromtxt(file, delimiter=",", names=True, skip_header=1)
+    assert abs(read["density"] - density).max() < 1e-9
+    with pytest.raises(ValueError):
+        output.save_table("q_k", "a unit", density=[1], features=[2, 3])
+    assert len(file.read_text().splitlines()) == 4  # the old one is whole
 
 
 def test_only_names_of_arrays_may_hold_underscores(output, tmp_path):

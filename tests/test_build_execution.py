@@ -29,7 +29,7 @@ from pathlib import Path
 sys.path.insert(0, "..")
 from common.plots import style
 out = Path(os.environ["SUPERPOSITION_OUTPUT"])
-for folder in ("figures", "arrays"):
+for folder in ("figures", "arrays", "data"):
     (out / folder).mkdir()
     (out / folder / f"made.{folder}").write_text(f"{VALUE}")
 (out / "results.json").write_text(f'{{"value": {VALUE}}}')
@@ -112,6 +112,7 @@ def test_everything_a_run_made_is_published(published):
     assert json.loads((root / "01_section/results/example.json").read_text()) == {"value": 7}
     assert (root / "01_section/results/example.tex").read_text() == "7"
     assert (root / "build/01_section/made.arrays").read_text() == "7"
+    assert (root / "01_section/results/made.data").read_text() == "7"
 
 
 def test_a_notebook_owns_its_figure_folder(published):
@@ -127,8 +128,10 @@ def test_a_quick_run_stays_under_build(published):
     assert (quick / "01_section/figures/example/made.figures").read_text() == "1"
     assert (quick / "01_section/results/example.tex").read_text() == "1"
     assert (quick / "01_section/made.arrays").read_text() == "1"
+    assert (quick / "01_section/results/made.data").read_text() == "1"
     assert (quick / NOTEBOOK).is_file()
     assert (root / "build/01_section/made.arrays").read_text() == "7"
+    assert (root / "01_section/results/made.data").read_text() == "7"
 
 
 def test_published_notebook_holds_outputs_but_no_traces_of_the_run(published):

@@ -22,7 +22,7 @@ TOPICS = {
     "variants": {*CORE, "plots"},
     "robustness": {*CORE, "plots", "phases"},
     "explorer": {*CORE, "plots", "phases"},
-    "build": {"artifacts"},
+    "build": {"artifacts", "tex"},
 }
 
 

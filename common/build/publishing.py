@@ -62,6 +62,8 @@ def publish(job: Job, started: int) -> None:
             _replace(job.staging / f"results{suffix}", target)
         else:
             target.unlink(missing_ok=True)
+    for path in sorted((job.staging / "data").glob("*")):
+        _replace(path, job.destination / "results" / path.name)
     for path in sorted((job.staging / "arrays").glob("*")):
         _replace(path, job.build / job.section / path.name)
     # For make, the notebook is as old as its stamp: an edit made during the run is newer.

@@ -18,7 +18,8 @@ import re
 import sys
 from pathlib import Path
 
-from common.artifacts import ROOT, SOURCES, VERDICTS, ledger_table, source
+from common.artifacts import ROOT, VERDICTS, ledger_table
+from common.tex import SOURCES, source
 
 BEGIN, END = "<!-- ledger: begin -->", "<!-- ledger: end -->"
 
