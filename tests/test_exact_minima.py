@@ -7,7 +7,7 @@ from oracles import rational_loss
 
 from common import geometry
 from common.data import SparseFeatures, importance_decay
-from common.exact import minimise, polish, population_loss, problem
+from common.exact import interference_penalty, minimise, polish, population_loss, problem
 from common.exact.bfgs import minimise_batch
 from common.model import ToyModel
 from common.theory import candidate_losses, linear_optimum
@@ -164,6 +164,65 @@ def test_polish_finds_the_minimum_next_to_a_model():
     assert (polish(W, b, [0.2, 0.1], importance)[3] < 1e-4).all()
 
 
+def test_a_penalty_is_of_the_objective_and_not_of_the_loss():
+    """One cell a penalty, against scipy's simplex on w, b: the least L + lambda 2 (w_1 w_2)^2."""
+    penalties, importance = [0.0, 0.003, 0.02], torch.tensor([1.0, 0.8]).double()
+    best = minimise(2, 1, 0.2, importance, penalty=penalties)
+    assert best.converged.all()
+    R = 2 * (best.W[:, 0, 0] * best.W[:, 0, 1]) ** 2
+    assert torch.allclose(interference_penalty(best.W), R, rtol=1e-12)
+    loss = population_loss(best.W, best.b, 0.2, importance)
+    assert torch.allclose(best.loss, loss, rtol=1e-12)
+    assert torch.allclose(best.objective, loss + torch.tensor(penalties) * R, rtol=1e-12)
+
+    def objective(x, penalty):
+        W, b = torch.tensor(x[None, :2]), torch.tensor(x[2:])
+        loss = population_loss(W, b, 0.2, importance).item()
+        return loss + penalty * 2 * (x[0] * x[1]) ** 2
+
+    options = {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 1500}
+    for penalty, found in zip(penalties, best.objective.tolist(), strict=True):
+        ends = [
+            scipy.optimize.minimize(
+                objective, start, (penalty,), method="Nelder-Mead", options=options
+            ).fun
+            for start in ([0.9, -0.8, 0, 0], [1, 0.1, 0, 0.1])
+        ]
+        assert found == pytest.approx(min(ends), rel=1e-8)
+
+
+@pytest.mark.parametrize(("n", "m"), [(3, 1), (5, 2)])
+def test_a_large_penalty_leaves_no_superposition(n, m):
+    """Then the m most important features are dedicated, and the others have their mean."""
+    importance = importance_decay(n, 0.8)
+    best = minimise(n, m, [0.3, 0.03], importance, penalty=1.0, restarts=8)
+    assert torch.allclose(best.loss, linear_optimum(best.loss.new([0.3, 0.03]), importance, m))
+    assert torch.allclose(best.objective, best.loss, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_penalty_on_many_features(generator):
+    """n = 6, by the series: dedicated features again, and polish stays where minimise ended."""
+    importance = importance_decay(6, 0.7)
+    best = minimise(6, 2, 0.2, importance, penalty=1.0, restarts=2)
+    assert best.loss.item() == pytest.approx(linear_optimum(0.2, importance, 2).item(), rel=1e-4)
+    W, _, loss, moved = polish(best.W, best.b, 0.2, importance, penalty=1.0)
+    assert moved < 1e-2 and loss.item() == pytest.approx(best.loss.item(), rel=1e-5)
+    noise = 0.01 * torch.randn(W.shape, generator=generator, dtype=torch.float64)
+    _, _, free, moved = polish(W + noise, best.b, 0.2, importance)
+    assert moved > 0.1 and free < loss
+
+
+def test_polish_with_a_penalty_of_each_model():
+    W, b = torch.tensor([[[0.9, -0.9]]] * 2).double(), torch.zeros(2, 2).double()
+    ends, _, loss, _ = polish(W, b, 0.2, penalty=[0.0, 0.002])
+    assert loss[0] < loss[1]  # the loss alone
+    interference = interference_penalty(ends)
+    assert interference[1] < interference[0]
+    best = minimise(2, 1, 0.2, penalty=0.002)
+    assert loss[1].item() == pytest.approx(best.loss.item(), rel=1e-6)
+
+
 def test_batches_of_rosenbrock_and_quadratics():
     """The optimiser alone: known minima, every problem at its own pace."""
     centre = torch.linspace(-1, 1, 50, dtype=torch.float64)[:, None].expand(50, 2)
@@ -214,6 +273,9 @@ def test_a_problem_that_gains_nothing_is_given_up():
             {"density": [0.1, 0.2, 0.3], "importance": torch.ones(4, 2)},
             r"do not fit: density \[3\], importance \[4\]",
         ),
+        ({"penalty": -0.1}, "penalty must be finite and >= 0, got -0.1"),
+        ({"penalty": [0.1, float("inf")]}, "penalty must be finite and >= 0, got inf"),
+        ({"density": [0.1] * 3, "penalty": [0.1] * 2}, r"do not fit: .* penalty \[2\]"),
         ({"restarts": 4.0}, "restarts must be a whole number of at least 1, got 4.0"),
         ({"restarts": None}, "restarts must be a whole number of at least 1, got None"),
         ({"restarts": 0}, "restarts must be a whole number of at least 1, got 0"),

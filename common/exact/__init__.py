@@ -1,6 +1,7 @@
 """The exact population loss and its minima.
 
-loss       population_loss: of any model, differentiable; its split by active features
+loss       population_loss: of any model, differentiable; its split by active features;
+           interference_penalty: what the minima can be made to pay for superposition
 cube       few features: a recursion over sets of active features
 series     many features: a Fourier series of the kink
 atoms      its part with at most one active feature, in closed form
@@ -19,7 +20,12 @@ truncated  minima of the inputs with few active features alone
 """
 
 from .linear import feature_variance
-from .loss import CUBE_FEATURES, loss_by_active_features, population_loss
+from .loss import (
+    CUBE_FEATURES,
+    interference_penalty,
+    loss_by_active_features,
+    population_loss,
+)
 
 MINIMA = ("Optimum", "minimise", "polish")
 
@@ -27,6 +33,7 @@ __all__ = [
     "CUBE_FEATURES",
     *MINIMA,
     "feature_variance",
+    "interference_penalty",
     "loss_by_active_features",
     "population_loss",
 ]

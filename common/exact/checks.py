@@ -57,6 +57,19 @@ def check_importance(importance, batch, n_features):
     raise ValueError(f"importance must have shape {shapes}, got {list(importance.shape)}")
 
 
+def check_penalty(penalty, cells):
+    """`penalty` as float64 [*cells], after checking that every entry is finite and >= 0."""
+    penalty = torch.as_tensor(penalty, dtype=torch.float64)
+    wrong = ~(torch.isfinite(penalty) & (penalty >= 0))
+    if wrong.any():
+        raise ValueError(f"penalty must be finite and >= 0, got {penalty[wrong][0].item():g}")
+    try:
+        return penalty.expand(cells)
+    except RuntimeError:
+        shapes = f"{list(cells)}, got {list(penalty.shape)}"
+        raise ValueError(f"penalty must be a number or have shape {shapes}") from None
+
+
 def check_finite(value, name):
     """`value` as a float64 tensor, after checking that every entry is finite."""
     value = torch.as_tensor(value, dtype=torch.float64)

@@ -63,6 +63,17 @@ def population_loss(
     return (importance * loss).sum(-1).reshape(batch)
 
 
+def interference_penalty(W):
+    """R = sum over i != j of (W_i . W_j)^2 of the features (columns) of W [..., m, n]: [...].
+
+    What `minimise` adds to the loss, times its `penalty`: interference that the ReLU cannot hide.
+    Importances and densities have no part in it. Raises ValueError for weights that are not finite.
+    """
+    W = check_finite(W, "W")
+    gram = W.transpose(-1, -2) @ W
+    return (gram - torch.diag_embed(gram.diagonal(dim1=-2, dim2=-1))).square().sum((-2, -1))
+
+
 def loss_by_active_features(W, b, density, importance=None, *, most=None, per_feature=False):
     """The ReLU loss by number of active features: terms p^k S^(n-k) L_k of the paper's expansion.
 

@@ -10,6 +10,7 @@ from common.exact.checks import (
     check_count,
     check_feature_density,
     check_importance,
+    check_penalty,
 )
 from common.exact.loss import CUBE_FEATURES, common_shape, population_loss
 from common.exact.problem import TOLERANCE, Problem, neighbours, rearranged, split, starts
@@ -21,8 +22,10 @@ GAP = 1e-9  # difference of losses, in units of the cell's scale, from which one
 class Optimum:
     """The best minimum found in every cell of a grid.
 
-    W [..., m, n], b [..., n], loss [...] : the best model of each cell.
-    restart_losses [..., k]   : loss at the end of every start.
+    W [..., m, n], b [..., n] : the best model of each cell,
+    loss [...]                : its loss L,
+    objective [...]           : what was minimised, L + penalty R: the loss where penalty is 0.
+    restart_losses [..., k]   : objective at the end of every start.
     gradient [...]            : its largest entry at the best model, relative to the loss scale.
     converged [...]           : whether that is below the tolerance.
     improved                  : share of cells in which a neighbour's optimum led lower than the
@@ -32,6 +35,7 @@ class Optimum:
     W: torch.Tensor
     b: torch.Tensor
     loss: torch.Tensor
+    objective: torch.Tensor
     restart_losses: torch.Tensor
     gradient: torch.Tensor
     converged: torch.Tensor
@@ -49,11 +53,15 @@ def minimise(
     output="relu",
     accuracy=1e-6,
     per_feature=False,
+    penalty=0.0,
 ):
     """Minimise the exact loss of a tied model over W and b, in every cell of a grid.
 
     density    : p, a number or any shape: every entry is a cell of its own.
-    importance : [n] or [..., n]; all 1 when None. The grid is what the two broadcast to.
+    importance : [n] or [..., n]; all 1 when None.
+    penalty    : of interference, lambda >= 0: L + lambda R is minimised, with R the sum over
+                 i != j of (W_i . W_j)^2, see interference_penalty. A number or one a cell. The
+                 grid is what density, importance and penalty broadcast to.
     restarts   : independent starts a cell, the same in every cell. They come in pairs that differ
                  in the sign of the last feature, so that both sectors of its sign are tried.
     accuracy   : of the loss beyond 5 features, see population_loss.
@@ -69,9 +77,11 @@ def minimise(
     shape = torch.as_tensor(density).shape
     shapes = {"density": shape[:-1] if per_feature else shape}
     shapes["importance"] = () if importance is None else torch.as_tensor(importance).shape[:-1]
+    shapes["penalty"] = torch.as_tensor(penalty).shape
     cells = common_shape(shapes)
     density = check_feature_density(density, cells, n, per_feature)
-    problem = _problem(m, density, check_importance(importance, cells, n), output, accuracy)
+    importance, penalty = check_importance(importance, cells, n), check_penalty(penalty, cells)
+    problem = _problem(m, density, importance, penalty, output, accuracy)
 
     start = starts(n, m, check_count(restarts, "restarts"), seed)
     count = len(problem.density)
@@ -93,7 +103,8 @@ def _optimum(problem, cells, found, ends, lower):
     """An Optimum of shape `cells`, from the Minima found in them and those of all starts."""
     W, b = split(found.x, problem.n, problem.m)
     every = ends.value.reshape(len(problem.scale), -1) * problem.scale[:, None]
-    parts = (W, b, found.value * problem.scale, every, found.gradient, found.converged)
+    loss, objective = problem.task_loss(found), found.value * problem.scale
+    parts = (W, b, loss, objective, every, found.gradient, found.converged)
     shaped = (part.reshape((*cells, *part.shape[1:])) for part in parts)
     return Optimum(*shaped, lower.double().mean().item())
 
@@ -117,8 +128,8 @@ def _put_lower(found, tried, cell=slice(None)):
     return better
 
 
-def _problem(m, density, importance, output, accuracy):
-    """The problems of cells of density and importance [..., n]."""
+def _problem(m, density, importance, penalty, output, accuracy):
+    """The problems of cells of density and importance [..., n] and penalty [...]."""
     n = density.shape[-1]
     density, importance = density.reshape(-1, n), importance.reshape(-1, n)
     if not (importance.sum(-1) > 0).all():
@@ -126,7 +137,7 @@ def _problem(m, density, importance, output, accuracy):
     loss = partial(population_loss, output=output, accuracy=accuracy, per_feature=True)
     terms = n * min(3**n, 2**7 * n)
     smooth = n <= CUBE_FEATURES or output == "linear"
-    options = {"few": smooth and output == "relu"}
+    options = {"few": smooth and output == "relu", "penalty": penalty.reshape(-1)}
     if not smooth:
         options["noise"] = 1e-4 * accuracy
     return Problem(n, m, density, importance, loss, terms, **options)
@@ -142,22 +153,25 @@ def polish(
     accuracy=1e-6,
     tolerance=TOLERANCE,
     per_feature=False,
+    penalty=0.0,
 ):
     """The local minimum of the exact loss next to given models W [..., m, n], b [..., n].
 
-    density, importance, output, accuracy and per_feature as for population_loss. tolerance : of the
-    gradient at the end, relative to the loss of a model that outputs 0. Returns (W, b, loss,
-    distance), the last one [...]: how far W^T W and b moved (Frobenius norm), which rotations of
-    the hidden space do not affect. Raises ValueError as population_loss does.
+    density, importance, output, accuracy and per_feature as for population_loss; penalty, a number
+    or [...], as for minimise. tolerance : of the gradient at the end, relative to the loss of a
+    model that outputs 0. Returns (W, b, loss, distance): the loss [...] is L, without the penalty;
+    distance [...] is how far W^T W and b moved (Frobenius norm), which rotations of the hidden
+    space do not affect. Raises ValueError as population_loss does.
     """
     W, b = (torch.as_tensor(v, dtype=torch.float64) for v in (W, b))
     cells, (m, n) = W.shape[:-2], W.shape[-2:]
     density = check_feature_density(density, cells, n, per_feature)
-    problem = _problem(m, density, check_importance(importance, cells, n), output, accuracy)
+    importance, penalty = check_importance(importance, cells, n), check_penalty(penalty, cells)
+    problem = _problem(m, density, importance, penalty, output, accuracy)
     problem.tolerance = tolerance
     start = torch.cat([W.reshape(-1, m * n), b.reshape(-1, n)], 1)
     end = problem.minimise(start, torch.arange(len(start)))
     new_W, new_b = (v.reshape(old.shape) for v, old in zip(split(end.x, n, m), (W, b), strict=True))
     moved = (new_W.transpose(-1, -2) @ new_W - W.transpose(-1, -2) @ W).flatten(-2)
     distance = torch.cat([moved, new_b - b], -1).norm(dim=-1)
-    return new_W, new_b, (end.value * problem.scale).reshape(cells), distance
+    return new_W, new_b, problem.task_loss(end).reshape(cells), distance

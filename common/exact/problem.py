@@ -5,6 +5,7 @@ import torch
 from common.data import SparseFeatures
 from common.exact import compiled
 from common.exact.bfgs import Minima, minimise_batch, with_gradient
+from common.exact.loss import interference_penalty
 from common.model import ToyModel, xavier_scale
 from common.parallel import on_all_cores, progress
 from common.training import FAST, train
@@ -22,8 +23,10 @@ LOWEST_BIAS = -0.3  # the biases there lie between this and 0
 class Problem:
     """The exact loss of one cell each, as a function of W and b in one vector."""
 
-    def __init__(self, n, m, density, importance, loss, terms, noise=1e-13, few=False):
-        """Cells [N] of density and importance [N, n].
+    def __init__(
+        self, n, m, density, importance, loss, terms, noise=1e-13, few=False, penalty=None
+    ):
+        """Cells [N] of density and importance [N, n], penalty [N] or none.
 
         loss(W, b, density, importance) -> [M] is differentiable; `terms` is about how many numbers
         it holds in memory for every model, `noise` how smooth it is, relative to the scale. `few`:
@@ -33,6 +36,7 @@ class Problem:
         self.n, self.m = n, m
         self.density, self.importance = density, importance
         self.loss, self.terms, self.noise = loss, terms, noise
+        self.penalty = torch.zeros(len(density)).double() if penalty is None else penalty
         # The loss of a model that outputs 0, sum of p I / 3; of equal densities p exactly as one.
         total, least = importance.sum(-1), density.amin(-1)
         more = ((density - least[:, None]) * importance).sum(-1) / total
@@ -52,7 +56,8 @@ class Problem:
     def _minimise_compiled(self, x, cell):
         p, importance = self.density[cell], self.importance[cell]
         units = natural_units(importance, p, self.m)
-        start, *arrays = (v.contiguous().numpy() for v in (x, p, importance, units))
+        parts = x, p, importance, self.penalty[cell], units
+        start, *arrays = (v.contiguous().numpy() for v in parts)
         found = compiled.minimise_all(
             start, self.m, *arrays, compiled.pairs(self.n), self.tolerance, ROUNDS
         )
@@ -82,16 +87,28 @@ class Problem:
         data = SparseFeatures(self.n, self.density[cell], per_feature=True, skip_empty=True)
         train(model, data, self.importance[cell], recipe=FAST, seed=seed)
         x = torch.cat([model.W.detach().flatten(1), model.b.detach()], 1).double()
-        value, gradient = self.value_and_gradient(x, cell)
-        found = Minima(x, value, gradient.abs().amax(1), torch.zeros(len(x)).bool())
+        if self.penalty.any():  # of which the descent knows nothing
+            found = self._sweep(x, cell, EARLY_ROUNDS)
+            x = found.x
+        else:
+            value, gradient = self.value_and_gradient(x, cell)
+            found = Minima(x, value, gradient.abs().amax(1), torch.zeros(len(x)).bool())
         lowest = found.lowest_of(len(x) // len(self.density))
         found.put(lowest, self.minimise(x[lowest], cell[lowest]))
         return found
 
     def _relative_loss(self, x, cell):
-        """Loss [N] of x [N, d] in the cells `cell` [N], relative to its scale."""
+        """Loss with its penalty [N] of x [N, d] in the cells `cell` [N], relative to its scale."""
         W, b = split(x, self.n, self.m)
-        return self.loss(W, b, self.density[cell], self.importance[cell]) / self.scale[cell]
+        loss = self.loss(W, b, self.density[cell], self.importance[cell])
+        if self.penalty.any():
+            loss = loss + self.penalty[cell] * interference_penalty(W)
+        return loss / self.scale[cell]
+
+    def task_loss(self, minima):
+        """Loss [N] without its penalty of the Minima [N] of all cells."""
+        interference = interference_penalty(split(minima.x, self.n, self.m)[0])
+        return minima.value * self.scale - self.penalty * interference
 
 
 def _in_chunks(run, size, *parts):
