@@ -6,7 +6,6 @@ The core
                                 counts as represented
     data                        SparseFeatures: the inputs of every model
     model                       ToyModel: a stack of small autoencoders, tied or not, ReLU or linear
-    gradients                   their loss and gradients on a batch, written out by hand
     training                    the training loop and its recipes
     restarts                    many runs at several densities, and the choice between them
     theory                      closed forms: linear optimum, the paper's candidates, boundaries
@@ -14,6 +13,10 @@ The core
     tex                         numbers and claims as LaTeX; where a claim comes from
     artifacts                   what a notebook leaves behind: figures, numbers, claims and the
                                 rule of their verdicts
+
+Training steps
+    steps.compiled              inputs drawn, gradients by hand and AdamW, compiled
+    steps.block                 instances of a stack, packed for these
 
 The exact loss
     exact.loss                  population_loss, without sampling, differentiable

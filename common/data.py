@@ -5,7 +5,6 @@ and instances are independent (paper, "Demonstrating Superposition", the feature
 """
 
 from copy import copy
-from inspect import signature
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from common.exact.checks import (
     check_feature_density,
     check_positive,
 )
+from common.steps.compiled import stacked_inputs
 
 
 class SparseFeatures:
@@ -39,7 +39,7 @@ class SparseFeatures:
             axes = "[n] or [instances, n]" if per_feature else "[] or [instances]"
             raise ValueError(f"density must have shape {axes}, got {list(density.shape)}")
         p = check_feature_density(density, cells, n, per_feature).reshape(-1, n)
-        # [instances] where all features of an instance share it, which is drawn faster
+        # [instances] where all features of an instance share it
         self.density = p[:, 0] if (p == p[:, :1]).all() else p
         self.skip_empty = skip_empty
 
@@ -49,66 +49,48 @@ class SparseFeatures:
         return len(self.density)
 
     @property
+    def active_share(self):
+        """Probability [instances] that an input has an active feature."""
+        return -torch.expm1(torch.log1p(-self._densities()).sum(1))
+
+    @property
     def sampled_share(self):
         """Probability [instances] that an input is of the kind `sample` draws."""
         if not self.skip_empty:
             return torch.ones(self.instances, dtype=torch.float64)
-        if type(self).sample is not SparseFeatures.sample:
+        if not draws_itself(self):
             raise ValueError("a sample method of your own has its empty inputs: skip_empty=False")
-        inactive = torch.log1p(-self.density)
-        return -torch.expm1(inactive.sum(-1) if inactive.dim() > 1 else self.n_features * inactive)
+        return self.active_share
 
-    def generator(self, seed):
-        """A generator for `sample`: numpy's fastest; torch's for a `sample` without `out`."""
-        if fills(self):
-            return np.random.Generator(np.random.SFC64(seed))
-        return torch.Generator().manual_seed(seed)
+    def sample(self, batch, generator=None):
+        """Draw inputs x [instances, batch, n_features], float32 in [0, 1], with a torch generator.
 
-    def sample(self, batch, generator=None, out=None):
-        """Draw inputs x [instances, batch, n_features], float32 in [0, 1].
-
-        generator is one of torch or one of numpy.
-
-        One uniform draw u gives mask and value: the feature is active iff u < p, and 1 - u/p is
-        then uniform. So x = relu(1 - u/p). The memory layout is feature-major ([instances, n,
-        batch], returned as a transposed view), because batched matrix products are faster along a
-        long last axis; `out` is such a tensor to write into instead of a new one.
+        They lie feature by feature, [instances, n, batch] in memory, and are a transposed view.
         """
         batch = check_count(batch, "batch")
-        if out is None:
-            out = torch.empty(self.instances, self.n_features, batch)
-        u = _uniform(generator, out)
-        slope = self._columns(-1 / self.density)
-        if not self.skip_empty:
-            return u.mul_(slope).add_(1).relu_().transpose(1, 2)
-        first = self._first_active(batch, generator)
-        feature = torch.arange(self.n_features, dtype=u.dtype)[:, None]
-        # Comparisons give numbers, not booleans: those would be converted in every product.
-        flag = torch.gt(feature, first, out=torch.empty_like(u))
-        later = torch.mul(u, slope).add_(1).relu_().mul_(flag)
-        return u.mul_(torch.eq(feature, first, out=flag)).add_(later).transpose(1, 2)
+        u = torch.rand(self.instances, self.n_features, batch, generator=generator)
+        v = torch.zeros(self.instances, batch)
+        if self.skip_empty:
+            v = torch.rand(v.shape, generator=generator)
+        stacked_inputs(u.numpy(), v.numpy(), *self.law(self.skip_empty))
+        return u.transpose(1, 2)
 
-    def _first_active(self, batch, generator):
-        """Number [instances, 1, batch] of the first active feature of inputs that are not empty.
+    def law(self, not_empty):
+        """What `steps.inputs` needs: slope [instances, n] and before [instances, n + 1], float32.
 
-        It is j with probability proportional to S^j p (a truncated geometric law) where densities
-        are equal. Given it, the features before it are zero, it is uniform itself, and those after
-        it are as in the plain sampler.
+        not_empty : for inputs that are not empty. The first active feature is then j with
+        probability proportional to p_j times the product of 1 - p over the features before it.
         """
-        share = self.sampled_share.to(torch.float32)[:, None, None]
-        inactive = torch.log1p(-self.density)  # -inf at density 1: the first is 0
-        v = _uniform(generator, torch.empty(self.instances, 1, batch))
-        if inactive.dim() == 1:
-            first = v.mul_(-share).log1p_().div_(self._columns(inactive)).floor_()
-        else:
-            up_to = -torch.expm1(inactive.cumsum(-1))  # that one of the first 1, 2, ... is active
-            up_to, v = up_to.to(torch.float32), v.mul_(share)[:, 0]
-            first = torch.searchsorted(up_to, v, right=True)[:, None].to(v.dtype)
-        return first.clamp_(0, self.n_features - 1)
+        p = self._densities()
+        before = torch.full((self.instances, self.n_features + 1), 2, dtype=torch.float64)
+        if not_empty:
+            up_to = -torch.expm1(torch.log1p(-p).cumsum(1))
+            before[:, 0], before[:, 1:-1] = 0, up_to[:, :-1] / up_to[:, -1:]
+        return (-1 / p).numpy().astype(np.float32), before.numpy().astype(np.float32)
 
-    def _columns(self, value):
-        """`value` [instances] or [instances, n] as float32 for arrays [instances, n, batch]."""
-        return value.to(torch.float32).reshape(self.instances, -1, 1)
+    def _densities(self):
+        """Densities [instances, n] of all features."""
+        return self.density.reshape(self.instances, -1).expand(-1, self.n_features)
 
     def stacked(self, instances):
         """The same data for a stack of `instances`: one density is repeated, several must fit."""
@@ -127,17 +109,9 @@ class SparseFeatures:
         return other
 
 
-def fills(data):
-    """Whether data.sample can write into a tensor `out`; a method of one's own need not."""
-    return "out" in signature(data.sample).parameters
-
-
-def _uniform(generator, out):
-    """Fill `out` (contiguous, float32) with uniform numbers in [0, 1) and return it."""
-    if isinstance(generator, np.random.Generator):
-        generator.random(out=out.numpy(), dtype=np.float32)
-        return out
-    return torch.rand(out.shape, generator=generator, out=out)
+def draws_itself(data):
+    """Whether data are SparseFeatures, also with densities of a class of its own, drawn as here."""
+    return getattr(type(data), "sample", None) is SparseFeatures.sample
 
 
 def importance_decay(n_features, factor):

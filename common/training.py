@@ -2,24 +2,27 @@
 
 The loss of one instance is L = E sum_i I_i (x_i - x'_i)^2; losses are SUMMED over instances, so
 that an instance's gradient, and with it everything Adam does, is the same however many are stacked.
-For the same reason a stack can be trained a block of instances at a time, each block small enough
-for the processor's cache, and several at once on several cores.
+Each draws inputs of its own, too: an instance ends the same whatever is stacked behind it, and
+however the stack is shared out over the cores.
 """
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from threading import Event
 
+import numpy as np
 import torch
 
-from common.data import fills
+from common.data import draws_itself
 from common.exact.checks import check_count, check_importance
-from common.gradients import Gradients
 from common.model import ToyModel
 from common.parallel import on_all_cores, one_thread, progress
+from common.steps.block import Block
+from common.steps.compiled import BETA1, BETA2, random_states
 
-BLOCK = 2**18  # numbers in a batch of a block: more leave the cache, fewer wait on each other
-ONE_BLOCK = 2**17  # numbers in a batch up to which a stack is not divided
+PARTS = 64  # at most so many parts of a stack are trained one after another on the cores
+OWN_PARTS = 2  # of a stack with a sampler of its own, which is fast for many instances at once
 CHECK = 50  # steps from one look at interrupts, and report of progress, to the next
 
 
@@ -57,6 +60,12 @@ class Recipe:
             return self.learning_rate
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * step / self.steps))
 
+    def schedule(self):
+        """What `steps.train_steps` needs of every step [steps, 3]: rates and bias corrections."""
+        rates = np.array([self.rate(step) for step in range(self.steps)])
+        count = np.arange(1, self.steps + 1)
+        return np.stack([rates, rates / (1 - BETA1**count), np.sqrt(1 - BETA2**count)], 1)
+
 
 # The authors' public notebook (constant rate, AdamW's default weight decay).
 AUTHORS = Recipe(
@@ -72,7 +81,8 @@ def train(model, data, importance=None, *, recipe=FAST, seed=0, snapshot_steps=(
     """Train `model` in place on inputs from `data`; return its snapshots.
 
     importance     : I_i, [n] or [instances, n]; all 1 when None.
-    seed           : of the inputs drawn; the same seed and stack give the same result.
+    seed           : of the inputs drawn; an instance ends the same whatever stands behind it in the
+                     stack.
     snapshot_steps : numbers of steps (0: as initialised) after which weights are kept: they come
                      back as {step: {"W": [instances, m, n], "b": [instances, n], ...}}.
 
@@ -86,46 +96,36 @@ def train(model, data, importance=None, *, recipe=FAST, seed=0, snapshot_steps=(
         raise ValueError(f"snapshot steps must lie between 0 and {recipe.steps}, got {wrong[0]}")
     if type(model).forward is not ToyModel.forward:
         return _train_by_autograd(model, data, importance, recipe, wanted, seed)
-    parts = _blocks(model, recipe.batch)
-    seeds = torch.randint(2**62, (len(parts),), generator=torch.Generator().manual_seed(seed))
-    stop = Event()
+    drawn = draws_itself(data)  # in the compiled steps
+    count = min(PARTS if drawn else OWN_PARTS, model.instances)
+    parts = [slice(int(k[0]), int(k[-1]) + 1) for k in torch.arange(model.instances).chunk(count)]
+    thinned = drawn and not data.skip_empty
+    share = data.active_share if thinned else data.sampled_share
+    packed = (data, data.law(True) if drawn else None, importance, share, thinned, recipe)
+    states = random_states(model.instances, seed)
+    marks = sorted(wanted | {*range(0, recipe.steps, CHECK), recipe.steps})
+    schedule, stop = recipe.schedule(), Event()
 
-    def steps(report):
-        for first in range(0, recipe.steps, CHECK):
+    def run(part):
+        block = Block(model, part, *packed, states)
+        weights = {0: block.weights()}
+        for first, last in pairwise(marks):
             if stop.is_set():
-                return
-            some = range(first, min(first + CHECK, recipe.steps))
-            yield from some
-            report(len(some))
-
-    @torch.no_grad()  # counts for one thread only
-    def run(part, seed):
-        share = data.sampled_share[part]
-        gradients = Gradients(model, part, importance[part], share, recipe.batch)
-        inputs = _inputs(data.part(part), recipe.batch, seed)
-        return _train_block(gradients, inputs, recipe, wanted, steps(report))
+                break
+            block.train(schedule[first:last])
+            if last in wanted or last == recipe.steps:
+                weights[last] = block.weights()
+            report(last - first)
+        return weights
 
     with progress("training", len(parts) * recipe.steps) as report:
         try:
-            blocks = list(on_all_cores(run, parts, seeds.tolist()))
+            blocks = list(on_all_cores(run, parts))
         except BaseException:
             stop.set()  # an interrupt must not leave blocks running
             raise
     model.load_state_dict(_joined([block[recipe.steps] for block in blocks]))
     return {step: _joined([block[step] for block in blocks]) for step in sorted(wanted)}
-
-
-def _train_block(gradients, inputs, recipe, wanted, steps):
-    """Train a block with `Gradients`; return its weights at the steps wanted and at the end."""
-    optimiser = _optimiser(gradients.parameters, recipe)
-    weights = {}
-    for step in steps:
-        if step in wanted:
-            weights[step] = gradients.weights()
-        gradients.step(next(inputs))
-        _step(optimiser, recipe.rate(step))
-    weights[recipe.steps] = gradients.weights()
-    return weights
 
 
 def _train_by_autograd(model, data, importance, recipe, wanted, seed):
@@ -195,7 +195,7 @@ def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0, shared
     if not shared:
         data = _fit_data(model, data)
     importance = check_importance(importance, (model.instances,), model.n_features)
-    generator = data.generator(seed)
+    generator = torch.Generator().manual_seed(seed)
     most = max(1, 2**22 // (model.instances * model.n_features))
     batch = min(check_count(samples, "samples"), most)
     batches = math.ceil(samples / batch)
@@ -212,26 +212,6 @@ def estimate_loss(model, data, importance=None, *, samples=2**20, seed=0, shared
     empty = (importance * at_zero.double() ** 2).sum(1)
     share = data.sampled_share
     return share * mean + (1 - share) * empty, share * error
-
-
-def _blocks(model, batch):
-    """The stack as slices of instances: an even number of them, or one where it is small.
-
-    The division depends on the sizes alone, never on the number of cores.
-    """
-    numbers = model.instances * model.n_features * batch
-    count = 1 if numbers <= ONE_BLOCK else 2 * math.ceil(numbers / (2 * BLOCK))
-    parts = torch.arange(model.instances).tensor_split(min(count, model.instances))
-    return [slice(int(part[0]), int(part[-1]) + 1) for part in parts]
-
-
-def _inputs(data, batch, seed):
-    """Endless batches [instances, n, batch], each in the memory of the one before."""
-    generator = data.generator(seed)
-    shape = (data.instances, data.n_features, batch)
-    options = {"out": torch.empty(shape)} if fills(data) else {}
-    while True:
-        yield data.sample(batch, generator, **options).transpose(1, 2).to(torch.float32)
 
 
 def _joined(weights):

@@ -125,7 +125,7 @@ def test_a_density_of_each_feature(skip_empty, generator):
 
 
 class Copies(SparseFeatures):
-    """All features of an input are the same, with a sampler that knows of no `out`."""
+    """All features of an input are the same."""
 
     def sample(self, batch, generator=None):
         return super().sample(batch, generator)[..., :1].expand(-1, -1, self.n_features)
@@ -134,7 +134,7 @@ class Copies(SparseFeatures):
 def test_a_distribution_of_ones_own_stays_itself():
     data = Copies(3, 0.5).stacked(4).part(slice(1, 3))
     assert type(data) is Copies and data.instances == 2
-    x = data.sample(50, data.generator(0))
+    x = data.sample(50, torch.Generator().manual_seed(0))
     assert torch.equal(x[..., 0], x[..., 2]) and 0 < (x > 0).float().mean() < 1
     with pytest.raises(ValueError, match="a sample method of your own has its empty inputs"):
         _ = Copies(3, 0.5, skip_empty=True).sampled_share

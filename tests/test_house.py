@@ -12,7 +12,7 @@ HOUSE = Path(common.__file__).parent
 # From what knows nothing of the others to what may know them all. A topic knows the core and what
 # stands before it here; of each other topics know nothing.
 PORTABLE = {f"exact.{name}" for name in ("atoms", "checks", "cube", "linear", "loss", "series")}
-CORE = ("parallel", "geometry", "data", "model", "gradients", "training", "exact")
+CORE = ("parallel", "geometry", "steps", "data", "model", "training", "exact")
 CORE += ("restarts", "theory", "parameters", "tex", "artifacts")
 TOPICS = {
     "proofs": {"proofs"},  # nothing that a proof could inherit an error from

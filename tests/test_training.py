@@ -10,6 +10,7 @@ from common import training
 from common.data import SparseFeatures, importance_decay
 from common.exact import population_loss
 from common.model import ToyModel
+from common.steps.block import Block
 from common.theory import linear_optimum
 from common.training import AUTHORS, FAST, Recipe, estimate_loss, train
 
@@ -25,10 +26,7 @@ class Fixed:
         self.x, self.n_features, self.instances = x, x.shape[2], x.shape[0]
         self.density = self.sampled_share = torch.ones(x.shape[0], dtype=torch.float64)
 
-    def generator(self, seed):
-        return None
-
-    def sample(self, batch, generator=None, out=None):
+    def sample(self, batch, generator=None):
         return self.x
 
     def stacked(self, instances):
@@ -110,74 +108,61 @@ def test_packing_invariance(generator):
         assert torch.allclose(alone.b[0], stack.b[k], atol=1e-6)
 
 
-@pytest.fixture
-def small_blocks(monkeypatch):
-    """Blocks of two or three instances of SHORT runs of five features."""
-    monkeypatch.setattr(training, "ONE_BLOCK", 1)
-    monkeypatch.setattr(training, "BLOCK", 3 * 5 * SHORT.batch)
-
-
 @pytest.mark.parametrize("tied", [True, False])
-def test_a_stack_trained_in_blocks_ends_as_in_one(tied, generator, small_blocks, monkeypatch):
-    """On the same inputs: weights and snapshots, in the order of the stack."""
+def test_a_stack_comes_back_in_order(tied, generator, monkeypatch):
+    """On the same inputs, in one part and in three that are not equal: weights and snapshots."""
     x = SparseFeatures(5, torch.linspace(0.1, 1, 10)).sample(SHORT.batch, generator)
     importance = torch.rand(10, 5, generator=generator)
-    models = [
-        ToyModel(5, 2, 10, tied=tied, generator=torch.Generator().manual_seed(3)) for _ in range(2)
-    ]
-    options = {"recipe": SHORT, "snapshot_steps": [0, 20]}
-    blocks = training._blocks(models[0], SHORT.batch)
-    assert len(blocks) == 4
-    assert [k for block in blocks for k in range(10)[block]] == list(range(10))
-    some = train(models[0], Fixed(x), importance, **options)
-    monkeypatch.setattr(training, "ONE_BLOCK", 2**30)
-    assert len(training._blocks(models[1], SHORT.batch)) == 1
-    one = train(models[1], Fixed(x), importance, **options)
-    for step in (0, 20):
-        for name, value in one[step].items():
-            assert torch.allclose(some[step][name], value, atol=1e-6)
-    for name, value in models[1].state_dict().items():
-        assert torch.allclose(models[0].state_dict()[name], value, atol=1e-6)
+    found = []
+    for parts in (1, 3):
+        monkeypatch.setattr(training, "OWN_PARTS", parts)
+        model = ToyModel(5, 2, 10, tied=tied, generator=torch.Generator().manual_seed(3))
+        kept = train(model, Fixed(x), importance, recipe=SHORT, snapshot_steps=[0, 20])
+        found.append([*kept[0].values(), *kept[20].values(), *model.state_dict().values()])
+    assert all(torch.equal(one, some) for one, some in zip(*found, strict=True))
 
 
-def test_blocks_draw_inputs_of_their_own_whatever_the_cores(small_blocks, monkeypatch):
-    """One and three cores give the same bits; equal instances of two blocks do not."""
+def test_instances_draw_inputs_of_their_own_whatever_the_cores_and_parts(monkeypatch):
+    """One core or three, one part or four: the same bits; equal instances do not stay equal."""
 
-    def run(cores):
+    def run(cores, parts):
         monkeypatch.setattr("common.parallel.cpu_count", lambda: cores)
+        monkeypatch.setattr(training, "PARTS", parts)
         model = ToyModel(5, 2, 10)
         with torch.no_grad():
             model.W.copy_(torch.linspace(-1, 1, 10).reshape(1, 2, 5).expand(10, 2, 5))
         train(model, SparseFeatures(5, 0.3), recipe=SHORT)
         return model.W.detach()
 
-    alone = run(1)
-    assert torch.equal(alone, run(3))
+    alone = run(1, 1)
+    assert torch.equal(alone, run(3, 4))
     assert len(alone[:, 0, 0].unique()) == 10
 
 
-def test_an_interrupt_ends_all_blocks(small_blocks, monkeypatch):
+def test_an_interrupt_ends_all_blocks(monkeypatch):
     """A block that fails or Ctrl-C: the others stop early, the model keeps its weights."""
-    recipe = Recipe(10**7, 64, 1e-2, 0.0, cosine=False, skip_empty=False)
+    recipe = Recipe(200_000, 2**16, 1e-2, 0.0, cosine=False, skip_empty=False)  # minutes
 
-    class Failing(SparseFeatures):
-        def stacked(self, instances):
-            return self
+    class Failing(Block):
+        def __init__(self, model, part, *others):
+            super().__init__(model, part, *others)
+            self.fails = part.start == 0
 
-        def part(self, index):
-            if index.start == 0:
+        def train(self, schedule):
+            if self.fails:
                 raise KeyboardInterrupt
-            return super().part(index)
+            super().train(schedule)
 
+    monkeypatch.setattr(training, "Block", Failing)
     model = ToyModel(5, 2, 10)
     before = model.W.detach().clone()
     workers = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        train(model, Failing(5, torch.full((10,), 0.5)), recipe=recipe)
+        train(model, SparseFeatures(5, 0.5), recipe=recipe)
     assert torch.equal(model.W, before)
     for thread in threading.enumerate():
         if thread.name.startswith("ThreadPoolExecutor"):
-            thread.join(timeout=30)
+            thread.join(timeout=10)
     assert threading.active_count() <= workers
 
 
@@ -192,19 +177,6 @@ def test_training_is_reproducible_from_its_seed():
     assert not torch.equal(W, other)
 
 
-def test_skipping_empty_inputs_trains_towards_the_same_loss(generator):
-    """The two samplers estimate one loss: 2^18 inputs, 5 standard errors."""
-    model = ToyModel(4, 2, 1, generator=generator)
-    with torch.no_grad():
-        model.b.fill_(0.1)
-    exact = population_loss(model.W.detach(), model.b.detach(), 0.1)
-    for skip in (False, True):
-        data = SparseFeatures(4, 0.1, skip_empty=skip)
-        mean, error = estimate_loss(model, data, samples=2**18)
-        assert abs(mean - exact) < 5 * error
-        assert error < 0.01 * exact
-
-
 def test_training_reaches_the_linear_optimum(generator):
     importance = importance_decay(5, 0.7)
     density = torch.tensor([1.0, 0.1, 0.01], dtype=torch.float64)
@@ -216,15 +188,29 @@ def test_training_reaches_the_linear_optimum(generator):
     assert ((loss / optimum - 1).abs() < 1e-3).all()
 
 
-def test_snapshots(generator):
-    model = ToyModel(3, 2, 2, generator=generator)
-    start = model.W.detach().clone()
-    data = SparseFeatures(3, 0.5)
-    snapshots = train(model, data, recipe=SHORT, snapshot_steps=[0, 7, 40])
-    assert sorted(snapshots) == [0, 7, 40]
-    assert torch.equal(snapshots[0]["W"], start)
-    assert torch.equal(snapshots[40]["W"], model.W)
-    assert not torch.equal(snapshots[7]["W"], start)
+@pytest.mark.parametrize("kind", [ToyModel, Same])
+def test_snapshots(kind):
+    """The weights after so many steps are those with which a run of so many steps ends."""
+    constant, data = replace(SHORT, cosine=False, steps=130), SparseFeatures(3, 0.5)
+
+    def start():
+        return kind(3, 2, 2, generator=torch.Generator().manual_seed(3))
+
+    def run(steps, wanted=()):
+        model = start()
+        recipe = replace(constant, steps=steps)
+        return model, train(model, data, recipe=recipe, snapshot_steps=wanted)
+
+    model, snapshots = run(130, [0, 7, 50, 130])
+    assert sorted(snapshots) == [0, 7, 50, 130]
+    assert torch.equal(
+        snapshots[0]["W"], kind(3, 2, 2, generator=torch.Generator().manual_seed(3)).W
+    )
+    for step in (7, 50):
+        other = run(step)[0]
+        assert torch.equal(snapshots[step]["W"], other.W)
+        assert torch.equal(snapshots[step]["b"], other.b)
+    assert torch.equal(snapshots[130]["W"], model.W)
 
 
 def test_without_bias_the_bias_stays_zero(generator):

@@ -30,16 +30,11 @@ class TableFeatures:
         """Probability [instances] that a row is of the kind `sample` draws: always 1."""
         return torch.ones(self.instances, dtype=torch.float64)
 
-    def generator(self, seed):
-        """A generator for `sample`."""
-        return torch.Generator().manual_seed(seed)
-
-    def sample(self, batch, generator=None, out=None):
-        """Draw inputs x [instances, batch, n]; `out` as for SparseFeatures.sample."""
+    def sample(self, batch, generator=None):
+        """Draw inputs x [instances, batch, n]."""
         shape = (self.instances, check_count(batch, "batch"))
         rows = torch.randint(len(self.x), shape, generator=generator)
-        drawn = self.x[rows]
-        return drawn if out is None else out.copy_(drawn.transpose(1, 2)).transpose(1, 2)
+        return self.x[rows]
 
     def stacked(self, instances):
         """The same table for a stack of `instances`."""

@@ -1,0 +1,1 @@
+"""Training steps of stacks of toy models, compiled."""
