@@ -1,26 +1,26 @@
 """Quasi-Newton minimisation of many small independent problems at once.
 
 BFGS with a dense inverse Hessian per problem and a backtracking line search. All problems advance
-together, one evaluation of the batch a round, each at its own step length; a problem that has
-converged leaves the batch. `compiled` holds the same method for the loss of few features, and the
-constants of both.
+together, one evaluation of all that still move a round, each at its own step length; what a problem
+does, to the last digit, does not depend on the others.
 """
 
+from collections import namedtuple
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numba import njit
 
-from common.exact.compiled import (
-    FIRST_STEP,
-    LEAST_GAIN,
-    LONGEST,
-    PATIENCE,
-    ROUNDING,
-    SHORTEST,
-    SUFFICIENT,
-)
+SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
+ROUNDING = 1e-14  # differences of values below this are rounding (values are of order 1)
+FIRST_STEP = 0.3  # length of a step from an inverse Hessian that is only a guess
+LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
+SHORTEST = 1e-10  # steps, in units of the search direction, after which a problem is given up,
+PATIENCE = 100  # or evaluations in a row
+LEAST_GAIN = 1e-13  # none of which lowers the value by this much
 
-FULL = 0.9  # share of the batch up to which moving problems are gathered in a smaller one
+compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @dataclass
@@ -77,117 +77,129 @@ def minimise_batch(function, x, units, *, tolerance, rounds, gain=LEAST_GAIN):
     gain      : so does one that PATIENCE evaluations in a row have not lowered by this much; not
                 less than the noise of its values.
     """
-    index = torch.arange(len(x))
-    state = _State.begin(x, *function(x, index), units**2)
-    found = state.minima(tolerance)
+    x = x.detach().clone().contiguous()
+    moving, trial = torch.arange(len(x)), x
+    value, gradient = (v.detach().clone().contiguous() for v in function(x, moving))
+    state = _State.begin(*(v.numpy() for v in (x, value, gradient)), (units**2).numpy())
     for _ in range(rounds):
-        moving = state.moving(tolerance)
-        if moving.double().mean() <= FULL or not moving.any():
-            found.put(index, state.minima(tolerance))
-            index, state = index[moving], state.keep(moving)
-            if not len(index):
-                return found
-        trial = state.x + state.step[:, None] * state.direction
-        state.advance(trial, *function(trial, index))
-        state.count_idle(gain)
-    found.put(index, state.minima(tolerance))
-    return found
+        count, moving, trial = _next_trials(moving.numpy(), state, tolerance)
+        moving, trial = torch.from_numpy(moving[:count]), torch.from_numpy(trial[:count])
+        if not count:
+            break
+        found = (v.detach().contiguous().numpy() for v in function(trial, moving))
+        _advance(moving.numpy(), trial.numpy(), *found, state, gain)
+    largest = gradient.abs().amax(1)
+    return Minima(x, value, largest, largest <= tolerance)
 
 
-@dataclass
-class _State:
-    """Where every problem of a batch is, and where it looks next."""
+class _State(
+    namedtuple("_State", "x value gradient diagonal inverse direction step fresh last idle")
+):
+    """Where every problem is and where it looks next, as arrays [N, ...].
 
-    x: torch.Tensor
-    value: torch.Tensor
-    gradient: torch.Tensor
-    diagonal: torch.Tensor  # of the first inverse Hessian
-    inverse: torch.Tensor  # Hessian
-    fresh: torch.Tensor  # whether that is only a guess still
-    direction: torch.Tensor
-    step: torch.Tensor
-    last: torch.Tensor  # value at the last gain
-    idle: torch.Tensor  # evaluations since then
+    diagonal : of the first inverse Hessian; fresh : whether the inverse Hessian is only a guess
+    still; last : value at the last gain; idle : evaluations since then.
+    """
 
     @classmethod
     def begin(cls, x, value, gradient, diagonal):
         """The state at x before the first step."""
-        fresh, idle = torch.ones(len(x), dtype=torch.bool), torch.zeros(len(x), dtype=torch.int64)
-        direction = -diagonal * gradient
-        return cls(
-            x, value, gradient, diagonal, torch.diag_embed(diagonal), fresh, direction,
-            _step_length(direction, fresh), value, idle,
+        count, d = x.shape
+        inverse, step = np.zeros((count, d, d)), np.empty(count)
+        state = cls(
+            x, value, gradient, np.ascontiguousarray(diagonal), inverse, np.empty_like(x), step,
+            np.ones(count, dtype=np.bool_), value.copy(), np.zeros(count, dtype=np.int64),
         )  # fmt: skip
-
-    def keep(self, mask):
-        """The state of some of the problems."""
-        return _State(*(values[mask] for values in vars(self).values()))
-
-    def largest(self):
-        """Largest entry of each gradient in size."""
-        return self.gradient.abs().amax(1)
-
-    def moving(self, tolerance):
-        """Whether each problem goes on: it has neither converged nor got stuck."""
-        stuck = (self.step <= SHORTEST) | (self.idle >= PATIENCE)
-        return (self.largest() > tolerance) & ~stuck
-
-    def minima(self, tolerance):
-        """Where the problems are now, as Minima of their own memory."""
-        largest = self.largest()
-        return Minima(self.x.clone(), self.value.clone(), largest, largest <= tolerance)
-
-    def advance(self, trial, value, gradient):
-        """Take the trial step where it decreases the value enough, elsewhere shorten it."""
-        slope = (self.gradient * self.direction).sum(1)
-        wanted = self.value + SUFFICIENT * self.step * slope
-        accepted = value <= wanted + ROUNDING
-        # The minimum of the parabola through what is known is the next guess.
-        curvature = (value - self.value - self.step * slope).clamp(min=1e-300)
-        shorter = (-slope * self.step**2 / (2 * curvature)).clamp(0.1 * self.step, 0.5 * self.step)
-        self._update(accepted, trial - self.x, gradient - self.gradient)
-        self.x = torch.where(accepted[:, None], trial, self.x)
-        self.value = torch.where(accepted, value, self.value)
-        self.gradient = torch.where(accepted[:, None], gradient, self.gradient)
-
-        direction = -torch.bmm(self.inverse, self.gradient[:, :, None])[:, :, 0]
-        uphill = (direction * self.gradient).sum(1) >= 0
-        if uphill.any():
-            self.inverse[uphill] = torch.diag_embed(self.diagonal[uphill])
-            self.fresh = self.fresh | uphill
-            direction = torch.where(uphill[:, None], -self.diagonal * self.gradient, direction)
-        self.direction = torch.where((accepted | uphill)[:, None], direction, self.direction)
-        length = _step_length(self.direction, self.fresh)
-        self.step = torch.where(accepted | uphill, length, shorter)
-
-    def count_idle(self, gain):
-        """Count evaluations since the value was last lower by `gain`."""
-        lower = self.value <= self.last - gain
-        self.last = torch.where(lower, self.value, self.last)
-        self.idle = torch.where(lower, 0, self.idle + 1)
-
-    def _update(self, accepted, s, y):
-        """BFGS update of the inverse Hessians where the step shows positive curvature."""
-        sy, yDy = (s * y).sum(1), (self.diagonal * y * y).sum(1)
-        usable = accepted & (sy > 1e-10 * s.norm(dim=1) * y.norm(dim=1))
-        safe = torch.where(usable, sy, 1)
-        # A fresh inverse Hessian takes the scale of the first curvature seen.
-        scale = torch.where(self.fresh & usable, sy / torch.where(yDy > 0, yDy, 1), 1)
-        self.inverse *= scale[:, None, None]
-        self.fresh = self.fresh & ~usable
-        Hy = torch.bmm(self.inverse, y[:, :, None])[:, :, 0]
-        weight = torch.where(usable, (1 + (y * Hy).sum(1) / safe) / safe, 0)
-        cross = torch.where(usable, 1 / safe, 0)
-        s_scaled = cross[:, None] * s
-        self.inverse += weight[:, None, None] * s[:, :, None] * s[:, None, :]
-        self.inverse -= Hy[:, :, None] * s_scaled[:, None, :]
-        self.inverse -= s_scaled[:, :, None] * Hy[:, None, :]
+        for problem in range(count):
+            _restart(problem, state)
+        return state
 
 
-def _step_length(direction, fresh):
-    """Length [N] of the next step along each direction [N, d], in units of it.
+@compiled
+def _next_trials(moving, state, tolerance):
+    """Which of the problems `moving` go on, neither converged nor stuck, and what each tries next:
+    (count, problems [count, ...], x [count, ...])."""
+    goes_on, trial, count = np.empty_like(moving), np.empty((len(moving), state.x.shape[1])), 0
+    for k in moving:
+        stuck = state.step[k] <= SHORTEST or state.idle[k] >= PATIENCE
+        if not stuck and np.abs(state.gradient[k]).max() > tolerance:
+            goes_on[count] = k
+            for i in range(trial.shape[1]):
+                trial[count, i] = state.x[k, i] + state.step[k] * state.direction[k, i]
+            count += 1
+    return count, goes_on, trial
 
-    1, or less where the direction is long, and from a fresh inverse Hessian.
-    """
-    length = direction.norm(dim=1).clamp(min=1e-300)
-    return torch.where(fresh, FIRST_STEP / length, 1.0).minimum(LONGEST / length).clamp(max=1e6)
+
+@compiled
+def _advance(moving, trial, value, gradient, state, gain):
+    """Take every trial step that decreases the value enough, shorten the others."""
+    Hy = np.empty(trial.shape[1])
+    for new, k in enumerate(moving):
+        slope, step = 0.0, state.step[k]
+        for i in range(len(Hy)):
+            slope += state.gradient[k, i] * state.direction[k, i]
+        if value[new] <= state.value[k] + SUFFICIENT * step * slope + ROUNDING:
+            _update(k, trial[new], gradient[new], state, Hy)
+            state.x[k], state.gradient[k], state.value[k] = trial[new], gradient[new], value[new]
+            if not _look_ahead(k, state):
+                _restart(k, state)
+        else:  # the minimum of the parabola through what is known is the next guess
+            curvature = max(value[new] - state.value[k] - step * slope, 1e-300)
+            state.step[k] *= min(max(-slope * step / (2 * curvature), 0.1), 0.5)
+        state.idle[k] += 1
+        if state.value[k] <= state.last[k] - gain:
+            state.idle[k], state.last[k] = 0, state.value[k]
+
+
+@compiled
+def _restart(k, state):
+    """Begin problem k again from the first inverse Hessian."""
+    state.fresh[k] = True
+    state.inverse[k] = 0.0
+    for i in range(state.x.shape[1]):
+        state.inverse[k, i, i] = state.diagonal[k, i]
+    _look_ahead(k, state)
+
+
+@compiled
+def _look_ahead(k, state):
+    """Write the direction and the length of the next step; whether it leads downhill."""
+    d, length, slope = state.x.shape[1], 0.0, 0.0
+    for i in range(d):
+        entry = 0.0
+        for j in range(d):
+            entry -= state.inverse[k, i, j] * state.gradient[k, j]
+        state.direction[k, i] = entry
+        length += entry**2
+        slope += entry * state.gradient[k, i]
+    length = max(np.sqrt(length), 1e-300)
+    first = FIRST_STEP / length if state.fresh[k] else 1.0
+    state.step[k] = min(first, LONGEST / length, 1e6)
+    return slope <= 0
+
+
+@compiled
+def _update(k, trial, gradient, state, Hy):
+    """BFGS update of the inverse Hessian of problem k where the step shows positive curvature."""
+    d, inverse = len(trial), state.inverse[k]
+    ss = sy = yy = yDy = 0.0
+    for i in range(d):
+        s, y = trial[i] - state.x[k, i], gradient[i] - state.gradient[k, i]
+        ss, sy, yy, yDy = ss + s * s, sy + s * y, yy + y * y, yDy + state.diagonal[k, i] * y * y
+    if sy <= 1e-10 * np.sqrt(ss * yy):
+        return
+    if state.fresh[k]:  # takes the scale of the first curvature seen
+        inverse *= sy / yDy
+        state.fresh[k] = False
+    yHy = 0.0
+    for i in range(d):
+        Hy[i] = 0.0
+        for j in range(d):
+            Hy[i] += inverse[i, j] * (gradient[j] - state.gradient[k, j])
+        yHy += (gradient[i] - state.gradient[k, i]) * Hy[i]
+    weight = (1 + yHy / sy) / sy
+    for i in range(d):
+        s_i = trial[i] - state.x[k, i]
+        for j in range(d):
+            s_j = trial[j] - state.x[k, j]
+            inverse[i, j] += weight * s_i * s_j - (Hy[i] * s_j + s_i * Hy[j]) / sy

@@ -1,6 +1,7 @@
 """A grid of minimisation problems: the loss of a tied model in every cell, and where to start."""
 
 import torch
+from joblib import cpu_count
 
 from common.data import SparseFeatures
 from common.exact import compiled
@@ -11,7 +12,7 @@ from common.parallel import on_all_cores, progress
 from common.training import FAST, train
 
 MEMORY = 2**18  # numbers a model evaluation may hold at a time
-TOGETHER = 16  # compiled minimisations that one thread does at a time
+TOGETHER = 1024  # compiled minimisations that one thread does at a time
 TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
 EARLY_ROUNDS = 80  # evaluations after which the problems still moving are gathered
 ROUNDS = 1500  # evaluations after which a start is given up as not converged
@@ -34,38 +35,29 @@ class Problem:
         """
         self.few, self.tolerance = few, TOLERANCE
         self.n, self.m = n, m
-        self.density, self.importance = density, importance
+        self.density, self.importance = density.contiguous(), importance
         self.loss, self.terms, self.noise = loss, terms, noise
         self.penalty = torch.zeros(len(density)).double() if penalty is None else penalty
         # The loss of a model that outputs 0, sum of p I / 3; of equal densities p exactly as one.
         total, least = importance.sum(-1), density.amin(-1)
         more = ((density - least[:, None]) * importance).sum(-1) / total
         self.scale = (least + more) / 3 * total
-        self.value_and_gradient = with_gradient(self._relative_loss)
+        self.relative = importance / self.scale[:, None], self.penalty / self.scale
+        self.value_and_gradient = self._compiled_loss if few else with_gradient(self._relative_loss)
 
     def minimise(self, x, cell):
         """Minima from x [N, d] for the problems of `cell` [N]."""
         if self.few:
-            return _in_chunks(self._minimise_compiled, TOGETHER, x, cell)
+            size = min(TOGETHER, -(-len(x) // cpu_count()))
+            return self._sweep(x, cell, ROUNDS, size)
         found = self._sweep(x, cell, EARLY_ROUNDS)
         late = (~found.converged).nonzero()[:, 0]
         if len(late):  # the few slow ones of all chunks go on together
             found.put(late, self._sweep(found.x[late], cell[late], ROUNDS))
         return found
 
-    def _minimise_compiled(self, x, cell):
-        p, importance = self.density[cell], self.importance[cell]
-        units = natural_units(importance, p, self.m)
-        parts = x, p, importance, self.penalty[cell], units
-        start, *arrays = (v.contiguous().numpy() for v in parts)
-        found = compiled.minimise_all(
-            start, self.m, *arrays, compiled.pairs(self.n), self.tolerance, ROUNDS
-        )
-        end, value, gradient = map(torch.as_tensor, found)
-        return Minima(end, value, gradient, gradient <= self.tolerance)
-
-    def _sweep(self, x, cell, rounds):
-        """Up to `rounds` evaluations of every problem."""
+    def _sweep(self, x, cell, rounds, size=None):
+        """Up to `rounds` evaluations of every problem, `size` problems at a time."""
 
         def run(start, which):
             def function(y, index):
@@ -75,7 +67,7 @@ class Problem:
             limits = {"tolerance": self.tolerance, "rounds": rounds, "gain": self.noise}
             return minimise_batch(function, start, units, **limits)
 
-        return _in_chunks(run, max(1, MEMORY // self.terms), x, cell)
+        return _in_chunks(run, size or max(1, MEMORY // self.terms), x, cell)
 
     def descend_and_minimise(self, x, cell, seed):
         """Adam on samples from x [N, d]; then the minimum next to the lowest end of every cell."""
@@ -104,6 +96,16 @@ class Problem:
         if self.penalty.any():
             loss = loss + self.penalty[cell] * interference_penalty(W)
         return loss / self.scale[cell]
+
+    def _compiled_loss(self, x, cell):
+        """The same with its gradient [N, d], of few features."""
+        value, gradient = torch.empty(len(x)).double(), torch.empty_like(x)
+        arrays = (v.numpy() for v in (self.density, *self.relative, value, gradient))
+        p, importance, penalty, *found = arrays
+        compiled.model_losses(
+            x.numpy(), cell.numpy(), self.m, p, importance, penalty, compiled.pairs(self.n), *found
+        )
+        return value, gradient
 
     def task_loss(self, minima):
         """Loss [N] without its penalty of the Minima [N] of all cells."""
