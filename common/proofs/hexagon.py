@@ -32,8 +32,9 @@ def statements():
     budget = six(shape, smaller)
     for check in (pentagon.attained, pentagon.stored, pentagon.framed, pentagon.wide):
         yield check(shape, budget)
+    near = pentagon.ball(shape, RADIUS)
     for check in (pentagon.convex, pentagon.away):
-        yield check(shape, budget, radius=RADIUS)
+        yield check(shape, budget, near)
 
 
 if __name__ == "__main__":

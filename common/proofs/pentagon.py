@@ -10,7 +10,6 @@ statements below to the theorem; each is checked here in arithmetic that rounds 
 
 import sys
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -27,20 +26,13 @@ from common.proofs.polygon import (
     newton,
     polygon,
 )
-from common.proofs.statement import Statement, arithmetic, prove
+from common.proofs.statement import Statement, arithmetic, digits, prove
 
 FEATURES = 5
 START = (1.37, -0.28)  # where Newton's method begins: (a, b) with a = r^2
 RADIUS = 0.0125  # of the box around the pentagon in which the bracket is convex
 SLACK = 1e-3  # of the loss: what is said of brackets holds for models as close to the least
 WEIGHTS = (1.0, 1.5, 1.0, 1.5, 1.5)  # of (a, b, a', b', g), for the side to be cut
-
-
-def digits(x):
-    """Both ends of an interval, printed so that the printed interval contains it."""
-    low, high = Fraction(float(x.lo)) * 10**11, Fraction(float(x.hi)) * 10**11
-    low, high = low.__floor__(), high.__ceil__()
-    return f"[{low / 10**11:.11f}, {high / 10**11:.11f}]"
 
 
 def stationary(n=FEATURES, start=START):
@@ -137,67 +129,87 @@ def wide(shape, budget=None):
     return Statement("wide gaps", text, bool(left > 0))
 
 
-def ball(shape, radius):
-    """Ends of the box around the polygon, and whether the polygon lies inside."""
+@dataclass
+class Ball:
+    """A box around a polygon. `convex` and `away` take the same: nothing can lie between them."""
+
+    radius: float
+    low: np.ndarray
+    high: np.ndarray
+    holds: bool  # the polygon itself
+
+
+def ball(shape, radius=RADIUS):
+    """The box of all points within a radius of the polygon in every coordinate."""
     point = shape.point()
-    centre = point.middle()
-    low, high = centre - radius, centre + radius
-    return low, high, bool(point.inside(Interval(low, high)).all())
+    low, high = point.middle() - radius, point.middle() + radius
+    return Ball(radius, low, high, bool(point.inside(Interval(low, high)).all()))
 
 
-def convex(shape, budget=None, radius=RADIUS, most=500_000):
-    """The Hessian of the bracket is positive definite in the whole ball (one of two mirror halves).
+def convex_boxes(low, high, mu):
+    """Which boxes `convex` settles, and why; low, high [5, boxes]: ends of (a, b, a', b', g)."""
+    return {
+        "mirrored": low[0] > high[2],
+        "positive definite": positive_definite(*hessian(low, high, mu)),
+    }
+
+
+def convex(shape, budget, near, most=500_000):
+    """The Hessian of the bracket is positive definite in the ball (one of two mirror halves).
 
     The bracket is stationary at the polygon by the definition of mu, which is checked once more:
     so the polygon is its only minimum there.
     """
-    low, high, inside = ball(shape, radius)
 
     def verdict(low, high):
-        matrices, valid = hessian(low, high, shape.mu)
-        return {
-            "mirrored": low[0] > high[2],
-            "positive definite": positive_definite(matrices, valid),
-        }
+        return convex_boxes(low, high, shape.mu)
 
-    found = cover(low, high, verdict, np.ones(5), most)
-    text = f"Hessian positive definite within {radius} of the polygon: {found.boxes} boxes"
-    return Statement("convex", text, found.complete and inside and balanced(shape))
+    found = cover(near.low, near.high, verdict, np.ones(5), most)
+    text = f"Hessian positive definite within {near.radius} of the polygon: {found.boxes} boxes"
+    return Statement("convex", text, found.complete and near.holds and balanced(shape))
 
 
-def away(shape, budget, radius=RADIUS, most=3_000_000, excess=0.0):
+def far_boxes(low, high, shape, budget, near, excess=0.0):
+    """Which boxes `away` settles, and why; low, high [5, boxes]: ends of (a, b, a', b', g)."""
+    target = (shape.bracket + excess).hi
+    bracket, own, own2, cross = lower_bounds(low, high, shape.mu, shape.gap)
+    far = [np.zeros(low.shape[1])] * 2
+    if budget.rest:
+        sizes = [(Interval(high[i]) * budget.frame[1]).sqrt().hi for i in (0, 2)]
+        far = [down(budget.rest * falling(sizes[k], low[2 * k + 1])) for k in (0, 1)]
+    over = least_sum(own, *cross, far[0]) > budget.single
+    over |= least_sum(own2, *cross, far[1]) > budget.single
+    over |= least_sum(own, own2, *cross, *far) > budget.pair
+    inner = (low >= near.low[:, None]) & (high <= near.high[:, None])
+    return {
+        "mirrored": low[0] > high[2],
+        "no such angle": Interval(low[4]).square().lo > (Interval(high[0]) * high[2]).hi,
+        "over budget": over,
+        "larger": bracket > target,
+        "in the ball": inner.all(0),
+    }
+
+
+def domain(budget):
+    """Ends of (a, b, a', b', g) for two features within a budget, g >= 0."""
+    low, high, bottom, top = budget.frame
+    return (low, bottom, low, bottom, 0.0), (high, top, high, top, high)
+
+
+def away(shape, budget, near, most=3_000_000, excess=0.0):
     """Outside the ball the bracket is larger than at the polygon, wherever L1 can be the least.
 
     All (a, b, a', b', g) of two features with a gap up to pi/2, in one of two mirror halves. By
     more than an excess, if one is given: then the budget has to be larger by as much.
     """
-    inner_low, inner_high, _ = ball(shape, radius)
-    low, high, bottom, top = budget.frame
-    target = (shape.bracket + excess).hi
 
     def verdict(low, high):
-        bracket, own, own2, cross = lower_bounds(low, high, shape.mu, shape.gap)
-        far = [np.zeros(low.shape[1])] * 2
-        if budget.rest:
-            sizes = [(Interval(high[i]) * budget.frame[1]).sqrt().hi for i in (0, 2)]
-            far = [down(budget.rest * falling(sizes[k], low[2 * k + 1])) for k in (0, 1)]
-        over = least_sum(own, *cross, far[0]) > budget.single
-        over |= least_sum(own2, *cross, far[1]) > budget.single
-        over |= least_sum(own, own2, *cross, *far) > budget.pair
-        inner = (low >= inner_low[:, None]) & (high <= inner_high[:, None])
-        return {
-            "mirrored": low[0] > high[2],
-            "no such angle": Interval(low[4]).square().lo > (Interval(high[0]) * high[2]).hi,
-            "over budget": over,
-            "larger": bracket > target,
-            "in the ball": inner.all(0),
-        }
+        return far_boxes(low, high, shape, budget, near, excess)
 
-    ends = (low, bottom, low, bottom, 0.0), (high, top, high, top, high)
-    found = cover(*ends, verdict, WEIGHTS, most)
+    found = cover(*domain(budget), verdict, WEIGHTS, most)
     share = ", ".join(f"{reason} {count}" for reason, count in found.settled.items())
     more = f" by {excess}" if excess else ""
-    text = f"the bracket is larger{more} farther than {radius}: {found.boxes} boxes ({share})"
+    text = f"the bracket is larger{more} farther than {near.radius}: {found.boxes} boxes ({share})"
     return Statement("away", text, found.complete)
 
 
@@ -207,7 +219,7 @@ def stable(shape, radius=0.2, excess=SLACK):
     Every bracket is at least the polygon's, by `convex` and `away`: so none exceeds it by more.
     """
     budget = five(shape, excess)
-    found = away(shape, budget, radius, excess=excess)
+    found = away(shape, budget, ball(shape, radius), excess=excess)
     room = (shape.mu * (PI / 2 - shape.gap) - shape.bracket).lo > excess
     text = f"L1 <= L1(pentagon) + {excess} implies a, b, g within {radius} of it: {found.text}"
     proved = found.proved and bool(room) and excess <= SLACK and stored(shape, budget).proved
@@ -219,8 +231,11 @@ def statements():
     yield arithmetic()
     shape, first = stationary()
     yield first
-    for check in (attained, stored, framed, wide, convex, away):
-        yield check(shape, five(shape))
+    budget, near = five(shape), ball(shape)
+    for check in (attained, stored, framed, wide):
+        yield check(shape, budget)
+    for check in (convex, away):
+        yield check(shape, budget, near)
     yield stable(shape)
 
 

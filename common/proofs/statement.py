@@ -24,6 +24,13 @@ class Statement:
         return f"{'proved' if self.proved else 'NOT PROVED':<10} {self.name:<10} {self.text}"
 
 
+def digits(x):
+    """Both ends of an interval, printed so that the printed interval contains it."""
+    low, high = Fraction(float(x.lo)) * 10**11, Fraction(float(x.hi)) * 10**11
+    low, high = low.__floor__(), high.__ceil__()
+    return f"[{low / 10**11:.11f}, {high / 10**11:.11f}]"
+
+
 def prove(name, found):
     """Print the statements of a theorem; 0 if all are proved, for the shell. Times go to stderr."""
     begin, proved = time.perf_counter(), True
