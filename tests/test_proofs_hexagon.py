@@ -66,8 +66,22 @@ def test_a_feature_left_out_leaves_a_model_of_five():
         cost = loss - left
         j = (i + 1) % 6
         least = own(radii[:, i] ** 2, b[:, i]) + crosses[:, i, j] + crosses[:, j, i]
-        least += 4 * falling(radii[:, i] * np.sqrt(longest), b[:, i])
+        least += BUDGET.rest * falling(radii[:, i] * np.sqrt(longest), b[:, i])
         assert (cost >= least - 1e-5).all()
+
+
+@pytest.mark.parametrize("gap", [1.2, np.pi / 2])
+def test_all_others_that_count_may_lie_opposite(gap):
+    """Then leaving a feature out saves just what is counted: one more would be too many."""
+    angles = np.array([0, gap, *[np.pi] * 4])
+    radii = np.array([0.2, 0.7, *[1.1] * 4])
+    W = (radii * np.stack([np.cos(angles), np.sin(angles)])).T[None]
+    b = np.array([[0.15, -0.1, *[-0.2] * 4]])
+    cost = losses(W, b)[0] - losses(W[:, 1:], b[:, 1:])[0]
+    g = 0.2 * 0.7 * np.cos(gap)
+    least = own(0.04, 0.15) + cross(g, 0.15) + cross(g, -0.1)
+    least += BUDGET.rest * falling(np.array(0.2 * 1.1), np.array(0.15))
+    assert least == pytest.approx(cost[0], abs=1e-5)
 
 
 def test_falling_is_the_integral():
@@ -101,7 +115,7 @@ def test_a_short_vector_needs_the_other_features():
     bracket = (own(a, b) + own(a2, b2)) / 2 + crosses + SHAPE.mu.lo * (0 - SHAPE.gap.lo)
     assert bracket < SHAPE.bracket.lo - 0.05
     assert own(a, b) + crosses < BUDGET.single
-    others = 4 * falling(np.sqrt(a * BUDGET.frame[1]), b)
+    others = BUDGET.rest * falling(np.sqrt(a * BUDGET.frame[1]), b)
     assert own(a, b) + crosses + others > BUDGET.single + 0.1
 
 
