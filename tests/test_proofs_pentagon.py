@@ -67,6 +67,8 @@ def test_moments_contain_the_integrals():
     rng = np.random.default_rng(1)
     g = np.concatenate([rng.uniform(0, 3, 300), np.zeros(20), np.full(80, 0.5)])
     t = np.concatenate([rng.uniform(-3, 1, 320), np.linspace(-0.5, 0, 80)])
+    t[:40] *= 10 ** rng.uniform(-9, -2, 40)  # kinks next to 0, and to 1
+    t[40:80] = -g[40:80] * (1 + 1e-3 * rng.normal(size=40))
     for interval, (power, weight) in zip(moments(g, t), ((2, 0), (1, 1), (1, 0)), strict=True):
         for low, p, q, high in zip(interval.lo, g, t, interval.hi, strict=True):
             value = integral(p, q, power, weight)
@@ -378,6 +380,9 @@ def searched_boxes(rng, shape, budget):
     anywhere = low + (high - low) * rng.random((5, 3000)) ** 2
     point = shape.point().middle()[:, None]
     cheap = point * np.exp(rng.normal(size=(5, 6000)) * 0.3)
+    dropped, k = cheap[:, :2000], rng.choice([0, 2], 2000)  # nearly, one of the two
+    dropped[k, np.arange(2000)] = 10 ** rng.uniform(-3, -0.5, 2000)
+    dropped[k + 1, np.arange(2000)] = rng.uniform(-0.1, 0.4, 2000)
     at_ball = point + rng.uniform(-0.04, 0.04, (5, 3000)) * rng.choice([1, 0.3, 0.02], 3000)
     sizes = 10 ** rng.uniform(-3.5, -0.5, (1, 12000)) * np.array(pentagon.WEIGHTS)[:, None] ** -1
     sizes[:, 9000:] *= 0.1
@@ -454,7 +459,7 @@ def test_boxes_of_the_ball_are_convex_where_that_is_said():
     """Least eigenvalues of differences at points of the boxes, up to where it is 0."""
     rng = np.random.default_rng(10)
     centre = SHAPE.point().middle()[:, None] + rng.uniform(-0.25, 0.25, (5, 800))
-    size = rng.choice([0, 1e-3, 1e-2], 800) * rng.random((5, 800))
+    size = rng.choice([0, 1e-3, 1e-2, 0.1], 800) * rng.random((5, 800))
     low, high = centre - size, centre + size
     settled = pentagon.convex_boxes(low, high, SHAPE.mu)
     assert 100 < settled["positive definite"].sum() < 700

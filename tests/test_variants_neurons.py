@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from common.variants import neurons
@@ -15,6 +16,27 @@ def test_kinds_of_neurons():
     assert dead.tolist() == [False, False, True]
     assert torch.allclose(neurons.feature_shares(W).sum(-1), torch.ones(3))
     assert (neurons.feature_shares(torch.zeros(2, 3)) == 0).all()
+
+
+def test_where_kinds_of_neurons_begin():
+    """One feature with nine tenths of the squared weights; a length of a half."""
+    angle = torch.tensor([math.acos(share**0.5) for share in (0.89, 0.91)])
+    W = torch.stack([angle.cos(), angle.sin()], 1)
+    one, several, _ = neurons.neuron_kinds(W)
+    assert one.tolist() == [False, True] and several.tolist() == [True, False]
+    assert torch.allclose(neurons.feature_shares(W)[:, 0], torch.tensor([0.89, 0.91]))
+    *_, dead = neurons.neuron_kinds(torch.tensor([[0.3, 0.39], [0.3, 0.41]]))
+    assert dead.tolist() == [True, False]
+    mixed = 0.1 * W  # of no kind but dead
+    assert [kind.tolist() for kind in neurons.neuron_kinds(mixed)] == [[False] * 2] * 2 + [
+        [True] * 2
+    ]
+
+
+def test_long_features_count_more_for_the_alignment():
+    """One on an axis, one half as long between two: 1 + 2/16/4 of 1 + 1/16."""
+    W = torch.tensor([[1.0, 0.5 / 2**0.5], [0.0, 0.5 / 2**0.5]])
+    assert neurons.axis_alignment(W).item() == pytest.approx((1 + 1 / 32) / (1 + 1 / 16))
 
 
 def test_alignment_has_the_stated_ends(generator):

@@ -1,10 +1,14 @@
 """Tables of observations as inputs, and words as such a table."""
 
+import sys
+
 import pytest
 import torch
+from sklearn.decomposition import PCA
 
 from common.model import ToyModel
 from common.training import Recipe, train
+from common.variants import words
 from common.variants.tables import (
     TableFeatures,
     correlations,
@@ -13,7 +17,7 @@ from common.variants.tables import (
     split,
     table_loss,
 )
-from common.variants.words import frequent_words, word_values
+from common.variants.words import frequent_words, paragraphs, word_values
 
 SHORT = Recipe(
     steps=50, batch=32, learning_rate=1e-2, weight_decay=0.0, cosine=True, skip_empty=False
@@ -62,6 +66,35 @@ def test_the_best_linear_model(x):
         assert linear_table_loss(x, x, m) == pytest.approx(expected, abs=1e-9)
 
 
+def test_the_best_linear_model_is_fitted_to_the_rows_that_are_seen(x, generator):
+    """Unseen rows of another law, against scikit-learn's principal components."""
+    unseen = torch.rand(90, 5, generator=generator) ** 3 * torch.tensor([1, 0.2, 1, 0.1, 1])
+    for m in (0, 2, 4):
+        expected = unseen.double() - x.double().mean(0)
+        if m:
+            found = PCA(m).fit(x.double().numpy())
+            answer = found.inverse_transform(found.transform(unseen.double().numpy()))
+            expected = unseen.double() - torch.as_tensor(answer)
+        loss = (expected**2).sum(1).mean().item()
+        assert linear_table_loss(x, unseen, m) == pytest.approx(loss, rel=1e-9)
+
+
+def test_every_row_is_drawn_as_often(x):
+    """20 thousand draws of 4 rows: within 4 standard errors (false alarms in 1 of 4 thousand)."""
+    drawn = TableFeatures(x[:4]).sample(20_000, torch.Generator().manual_seed(2))[0]
+    counts = torch.stack([(drawn == row).all(1).sum() for row in x[:4]]) / 20_000
+    assert (counts - 0.25).abs().max() < 4 * (0.25 * 0.75 / 20_000) ** 0.5
+    assert torch.equal(TableFeatures(x).density, (x != 0).double().mean(0))
+
+
+def test_the_loss_of_a_table_is_the_mean_over_all_its_rows(generator):
+    """More rows than are looked at in one piece."""
+    x = torch.rand(1500, 3, generator=generator) ** torch.linspace(1, 9, 1500)[:, None]
+    nothing = ToyModel.from_weights(torch.zeros(2, 2, 3), torch.tensor([[0.0], [0.5]]).expand(2, 3))
+    expected = [(x**2).sum(1).mean().item(), ((x - 0.5) ** 2).sum(1).mean().item()]
+    assert table_loss(nothing, x).tolist() == pytest.approx(expected, rel=1e-5)
+
+
 def test_split_and_shuffle_keep_what_they_should(x):
     first, rest = split(x, 0.75, seed=0)
     assert (len(first), len(rest)) == (150, 50)
@@ -95,3 +128,40 @@ def test_word_values_are_frequencies_scaled_to_one():
     assert values[:, 1].tolist() == [0, 0, 1, 0]
     assert values[:, 0].tolist() == pytest.approx([1, 1, 0, 0])
     assert word_values(DOCUMENTS, ["absent"]).abs().sum() == 0
+
+
+def test_a_word_has_the_value_1_at_a_frequency_that_few_documents_exceed():
+    """One word in 1, 2, ..., 200 of 200 words: its quantile among the documents that have it."""
+    documents = [["a"] * k + ["b"] * (200 - k) for k in range(1, 201)] + [["b"]] * 1000
+    values = word_values(documents, ["a"])[:, 0]
+    assert values[:200].tolist() == pytest.approx([min(k / 198.01, 1) for k in range(1, 201)])
+    assert (values[:200] == 1).sum() == 2 and values[200:].sum() == 0
+
+
+TEXT = """'''One two three four five six seven eight nine ten, of the module.
+
+Too short.
+
+>>> one two three four five six seven eight nine ten eleven
+'''
+
+class A:
+    "One two three four five six seven eight nine ten, of a class x."
+    one = "one two three four five six seven eight nine ten, of no docstring"
+
+    def f(self):
+        "One two three four five six seven eight nine ten, of the module."
+"""
+
+
+def test_paragraphs_are_the_prose_of_docstrings_each_once(tmp_path, monkeypatch):
+    """Of a package made up here, with tests whose words do not count."""
+    root = tmp_path / "a_package_to_read"
+    for folder in (root, root / "tests"):
+        folder.mkdir()
+        (folder / "__init__.py").write_text(TEXT if folder == root else TEXT.replace("One", "Test"))
+    monkeypatch.setattr(words, "PACKAGE", root.name)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    found = paragraphs()
+    start = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "of"]
+    assert found == [[*start, "the", "module"], [*start, "class"]]
