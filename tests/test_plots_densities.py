@@ -26,6 +26,53 @@ def test_two_rows_and_one_column_a_model(n):
     assert fig.axes[4].get_ylim()[0] > fig.axes[4].get_ylim()[1]  # the first feature at the top
 
 
+def test_every_column_is_of_its_own_model(generator):
+    W, b = torch.randn(2, 2, 3, generator=generator), torch.randn(2, 3, generator=generator)
+    fig = density_plots.grams_and_norms(W, b, ["a", "b"])
+    for k in range(2):
+        drawn = np.asarray(fig.axes[k].collections[0].get_array()).reshape(3, 5)
+        assert np.allclose(drawn[:, :3], W[k].T @ W[k]) and np.allclose(drawn[:, 4], b[k])
+        bars = fig.axes[2 + k].patches
+        assert [bar.get_width() for bar in bars] == pytest.approx(W[k].norm(dim=0).tolist())
+        _, ax = plt.subplots()
+        style.norm_bars(W[k].norm(dim=0), geometry.superposition(W[k]), ax)
+        for bar, expected in zip(bars, ax.patches, strict=True):
+            assert bar.get_facecolor() == pytest.approx(expected.get_facecolor(), abs=1e-6)
+
+
+def test_the_feature_map_is_coloured_by_superposition():
+    """As the bars of norms are."""
+    norms, superposition = torch.full((2, 3), 0.9), torch.tensor([[0, 0.3, 2.0], [1, 0.6, 0.1]])
+    _, (ax, other) = plt.subplots(1, 2)
+    density_plots.feature_map(torch.tensor([1.0, 0.1]), norms, superposition, ax)
+    colors = np.asarray(ax.collections[0].get_array())
+    for k in range(2):
+        style.norm_bars(norms[k], superposition[k], other)
+        expected = [bar.get_facecolor() for bar in other.patches[3 * k :]]
+        assert np.allclose(colors[:, k], expected)
+
+
+def test_shares_of_dimensions_have_their_names_and_their_densities():
+    """Of the arrangements as their geometry says: alone 1, m of n features m / n."""
+    _, ax = plt.subplots()
+    shares = torch.tensor([[1.0, float("nan"), 0.5], [0.4, 0.6, 0.7]])
+    density_plots.shares_of_dimensions([0.3, 0.1], shares, ax)
+    (dots,) = (line for line in ax.lines if line.get_marker() == "o")
+    expected = [[0.3, 1], [0.3, np.nan], [0.3, 0.5], [0.1, 0.4], [0.1, 0.6], [0.1, 0.7]]
+    assert np.allclose(dots.get_xydata(), expected, equal_nan=True)
+    named = {text.get_text(): text.get_position()[1] for text in ax.texts}
+    assert named["alone"] == 1
+    for name, W in (
+        ("pair", [[1.0, -1]]),
+        ("triangle", geometry.regular_polygon(3)),
+        ("pentagon", geometry.regular_polygon(5)),
+    ):
+        share = geometry.dimensionality(torch.as_tensor(W))
+        assert share.tolist() == pytest.approx([named[name]] * len(share))
+    lines = sorted(line.get_ydata()[0] for line in ax.lines if line.get_marker() != "o")
+    assert lines == sorted(named.values())
+
+
 def test_the_feature_map_is_grey_where_nothing_is_represented():
     norms = torch.tensor([[1.0, 0.2], [1.0, 1.0]])
     ax = plt.figure().subplots()
@@ -67,7 +114,8 @@ def test_positive_interference_counts_each_pair_once():
 
 def test_the_path_of_the_optimum_breaks_at_its_jumps_and_a_short_branch_is_pointed_to():
     def branch(first, last, norms):
-        return torch.logspace(first, last, 5), torch.tensor(norms).expand(5, 2), torch.zeros(5)
+        saved = torch.linspace(-first, -last, 5) / 2
+        return torch.logspace(first, last, 5), torch.tensor(norms).expand(5, 2), saved
 
     curves = [branch(0, -0.5, [1.0, 0.0]), branch(-0.5, -0.51, [1.0, 0.3])]
     curves.append(branch(-0.51, -1, [1.1, 1.0]))
@@ -78,6 +126,9 @@ def test_the_path_of_the_optimum_breaks_at_its_jumps_and_a_short_branch_is_point
     assert [max(line.get_ydata()) for line in drawn] == pytest.approx([1, 0, 1, 0.3, 1.1, 1])
     dotted = [line.get_xdata()[0] for line in lower.lines if line.get_linestyle() == ":"]
     assert dotted == pytest.approx([10**-0.5, 10**-0.51])
+    saved = [line.get_xydata() for line in lower.lines if line.get_linestyle() == "-"]
+    for (density, _, expected), drawn in zip(curves, saved, strict=True):
+        assert np.allclose(drawn, torch.stack([density, expected], 1))
     assert lower.get_xlim() == pytest.approx((1, 0.099))  # dense on the left
     (label,) = upper.texts
     assert label.xy[1] == pytest.approx(0.3)

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from drawn import cells
 from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 from sklearn.isotonic import IsotonicRegression
@@ -304,3 +305,117 @@ def test_animation_files_are_small(tmp_path):
 def test_animation_lengths_must_agree():
     with pytest.raises(ValueError, match="differ in length: 2, 3, 2"):
         animation.forming_features(torch.zeros(2, 2, 2), [0, 1, 2], torch.ones(2), "title")
+
+
+def scene(W, steps, losses):
+    """The function that moves a film to a frame, and its panels of vectors and of the loss."""
+    fig = plt.figure(figsize=(animation.INCHES, animation.INCHES), layout="none")
+    return animation._scene(fig, W.numpy(), np.array(steps), losses.numpy(), "title"), fig
+
+
+def test_a_film_shows_each_frame_in_its_place():
+    """Vectors end where W says, numbered beyond their tips where they are long; the step, the loss
+    and the curve are those of the frame."""
+    W = torch.tensor([[[0.1, 0.0], [0.2, -0.1]], [[1.0, 0.3], [0.5, -1.0]]])
+    losses = torch.tensor([3.0, 0.25])
+    update, fig = scene(W, [10, 2000], losses)
+    vectors, curve = fig.axes
+    for frame, long in ((0, False), (1, True)):
+        update(frame)
+        for i, line in enumerate(vectors.lines):
+            assert np.allclose(line.get_xydata(), [[0, 0], W[frame, :, i]])
+            number, tip = vectors.texts[i], W[frame, :, i].numpy()
+            assert number.get_text() == str(i + 1) and number.get_visible() == long
+            beyond = np.array(number.get_position())
+            assert beyond @ tip > tip @ tip and abs(beyond[0] * tip[1] - beyond[1] * tip[0]) < 1e-6
+        texts = [text.get_text() for text in fig.texts]
+        assert texts == [
+            "title",
+            ("step 10", "step 2,000")[frame],
+            ("loss 3.0000", "loss 0.2500")[frame],
+        ]
+        grey, filled, dot = curve.lines
+        assert grey.get_ydata().tolist() == [3, 0.25]
+        assert filled.get_ydata().tolist() == losses[: frame + 1].tolist()
+        assert (dot.get_xdata(), dot.get_ydata()) == ([frame], [losses[frame]])
+    (circle,) = vectors.patches
+    assert circle.get_radius() == 1
+
+
+def test_the_circle_has_norm_1():
+    _, ax = plt.subplots()
+    style.feature_vectors(torch.eye(2), ax)
+    assert [patch.get_radius() for patch in ax.patches] == [1]
+
+
+def test_the_legend_of_features_counts_from_the_most_important():
+    fig = plt.figure()
+    style.feature_legend(fig, 4)
+    (legend,) = fig.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["1", "2", "3", "4"]
+    found = [line.get_color() for line in legend.get_lines()]
+    assert np.allclose(found, style.feature_colors(4))
+
+
+def test_the_bar_of_superposition_has_the_colours_of_the_bars():
+    fig, ax = plt.subplots()
+    style.norm_bars([1.0, 1.0, 1.0], [0.0, 0.5, 7.0], ax)
+    style.superposition_colorbar(fig, ax)
+    bar = fig.axes[1]._colorbar
+    for value, patch in zip((0.0, 0.5, 1.0), ax.patches, strict=True):
+        assert bar.mappable.to_rgba(value) == pytest.approx(patch.get_facecolor(), abs=0.01)
+    assert tick_texts(bar.ax.yaxis) == ["0", "≥ 1"] and bar.get_ticks().tolist() == [0, 1]
+
+
+def test_a_signed_bar_goes_from_minus_to_plus():
+    fig, ax = plt.subplots()
+    matrices.signed_colorbar(fig, ax, "label", limit=1.5)
+    bar = fig.axes[1]._colorbar
+    assert is_red(bar.mappable.to_rgba(1.5)) and is_blue(bar.mappable.to_rgba(-1.5))
+    assert bar.ax.get_ylim() == (-1.5, 1.5)
+
+
+def test_every_panel_of_a_grid_has_its_own_matrix_and_bias(generator):
+    G, b = torch.randn(2, 2, 3, 3, generator=generator), torch.randn(2, 2, 3, generator=generator)
+    fig = matrices.gram_grid(G, b, ["a", "b"], ["one", "two"])
+    for k, ax in enumerate(fig.axes[:4]):
+        drawn = np.asarray(ax.collections[0].get_array()).reshape(3, 5)
+        assert np.array_equal(drawn[:, :3], G[k // 2, k % 2])
+        assert np.array_equal(drawn[:, 4], b[k // 2, k % 2])
+
+
+@pytest.mark.parametrize(("entry", "bias"), [(-1.2, 0), (0, 1.2), (0, -1.2)])
+def test_what_lies_beyond_the_colours_is_told_of_either_sign_and_of_biases(entry, bias):
+    fig = matrices.gram_grid(
+        torch.full((1, 1, 2, 2), entry), torch.full((1, 1, 2), bias), ["a"], [""]
+    )
+    assert fig.axes[1]._colorbar.extend == "both"
+
+
+def test_a_report_shows_cosines_of_what_is_long_enough():
+    """The third feature is short: no cosine, a grey bar."""
+    W = torch.tensor([[1.0, 0.6, 0.3], [0.0, 0.6, 0.0]])
+    _, axes = plt.subplots(1, 3)
+    matrices.embedding_report(W, axes, "label")
+    assert axes[0].get_ylabel() == "label"
+    assert [text.get_text() for text in axes[1].texts] == ["1.00", "0.71", "0.71", "1.00"]
+    colors = [to_rgb(bar.get_facecolor()) for bar in axes[2].patches]
+    assert [color == to_rgb(style.UNSHOWN) for color in colors] == [False, False, True]
+
+
+def test_a_loss_is_dark_where_it_is_low():
+    first = np.linspace(-1, 1, 41)
+    x, y = np.meshgrid(first, first)
+    _, ax = plt.subplots()
+    style.loss_surface((x - 0.5) ** 2 + (y + 0.5) ** 2, first, first, ax)
+    colors = cells(ax, 4, 4).sum(-1)
+    assert colors[2:, 2:].mean() < colors[:2, :2].mean() - 0.5
+
+
+def test_three_dimensions_have_the_first_feature_along_the_first_axis_and_tips_in_colour():
+    W = style.turned(torch.randn(3, 4, generator=torch.Generator().manual_seed(3)))
+    ax = plt.figure().add_subplot(projection="3d")
+    style.feature_vectors(W, ax)
+    tips = [line for line in ax.lines if line.get_marker() == "o"]
+    assert np.allclose([np.squeeze(tip.get_data_3d()) for tip in tips], W.T)
+    assert np.allclose([tip.get_color() for tip in tips], style.feature_colors(4))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.plots import training as training_plots
+from common.plots import style, training as training_plots
 
 pytestmark = pytest.mark.usefixtures("drawing")
 
@@ -64,3 +64,35 @@ def test_excess_is_written_in_per_cent():
     training_plots.restart_strip(torch.tensor([[1e-4, 0.5]]), ["a"], ax)
     write = ax.yaxis.get_major_formatter()
     assert [write(y) for y in (1, 0.01, 1e-4)] == ["100 %", "1 %", "0.01 %"]
+
+
+def test_every_restart_is_a_dot_in_the_column_of_its_setting():
+    _, ax = plt.subplots()
+    excess = torch.tensor([[0.3, 0.1, 0.2], [1.0, 3.0, 2.0]])
+    training_plots.restart_strip(excess, ["a", "b"], ax, label="one", shift=-0.2)
+    training_plots.restart_strip(excess, ["a", "b"], ax, label="other", shift=0.2)
+    dots = [line for line in ax.lines if line.get_marker() == "o"]
+    assert [line.get_xdata().mean() for line in dots] == pytest.approx([-0.2, 0.8, 0.2, 1.2])
+    for line, values in zip(dots, [*excess, *excess], strict=True):
+        assert line.get_ydata() == pytest.approx(values.sort().values.numpy())
+        assert np.ptp(line.get_xdata()) < 0.4
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["a", "b"]
+    dashed = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "--"]
+    assert np.allclose(dashed, 0.01)
+
+
+def test_curves_of_features_run_from_the_first_step_to_the_last():
+    """Each in its feature's colour; only directions of long features are followed."""
+    _, (loss_ax, norm_ax, angle_ax) = plt.subplots(3, 1)
+    steps, losses = [0, 10, 20], torch.tensor([4.0, 2.0, 1.0])
+    norms = torch.tensor([[0.1, 0.0], [0.5, 0.1], [1.0, 0.3]])
+    angles = torch.tensor([[0.0, 90.0], [5.0, 100.0], [10.0, 110.0]])
+    axes = loss_ax, norm_ax, angle_ax
+    training_plots.training_story(steps, losses, norms, angles, [5, None], axes, "title")
+    assert loss_ax.lines[0].get_xydata().tolist() == [[0, 4], [10, 2], [20, 1]]
+    for i, color in enumerate(style.feature_colors(2)):
+        norm, angle = norm_ax.lines[i], angle_ax.lines[i]
+        assert np.allclose(norm.get_xydata(), np.stack([steps, norms[:, i]], 1))
+        expected = np.where(norms[:, i] < 0.2, np.nan, angles[:, i])
+        assert np.allclose(angle.get_ydata(), expected, equal_nan=True)
+        assert np.allclose(norm.get_color(), color) and np.allclose(angle.get_color(), color)

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from sklearn.decomposition import SparseCoder
 
 from common.recovery.blind import (
     BLIND,
@@ -263,7 +264,7 @@ def test_score_tells_methods_the_density_and_the_bias():
 def test_interval_and_saving():
     mean, half = interval([1.0, 2.0, 3.0])
     assert mean == 2 and half == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)
-    assert saving(np.array([2.0, 2.0]), np.array([1.0, 1.0])) == (0.5, 0)
+    assert saving(np.array([4.0, 4.0]), np.array([1.0, 1.0])) == (0.75, 0)
 
 
 def test_reference_settings_know_what_answering_zero_costs():
@@ -271,6 +272,19 @@ def test_reference_settings_know_what_answering_zero_costs():
     zero = {law: value for *_, law, _, value in rows}
     assert zero["uniform"] == pytest.approx(0.1, rel=0.1)
     assert zero["normal"] == pytest.approx(0.3, rel=0.1)
+
+
+def test_reference_settings_are_those_scikit_learn_comes_with():
+    """Its coder with nothing said, on the same inputs."""
+    n, m, p = 60, 40, 0.1
+    rows = reference_settings([(n, m)], [p], inputs=300, seed=3)
+    rng, W = np.random.default_rng([3, n, m]), random_dictionary(n, m, 3)
+    x = np.where(rng.random((300, n)) < p, rng.random((300, n)), 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        coder = SparseCoder(W.T, transform_algorithm="omp")
+        expected = np.mean((coder.transform(x @ W.T) - x) ** 2)
+    assert rows[0][:4] == (n, m, p, "uniform") and rows[0][4] == pytest.approx(expected)
 
 
 # --- Learned decoders and autoencoders -----------------------------------------------------------
@@ -388,6 +402,29 @@ def test_the_setting_is_chosen_on_the_tuning_dictionaries(monkeypatch):
     assert right["relative"][0] < 1e-12
     assert wrong["setting"] == -1 and wrong["cosine"][0] == wrong["found"][0] == 0
     assert wrong["relative"][0] > 0.9
+
+
+def test_hidden_vectors_have_a_root_mean_square_of_1_and_none_is_empty():
+    W, x = random_dictionary(6, 3, 0), draw(6, 0.1, 400, 0)
+    empty = ~x.any(1)
+    assert 0.3 < empty.mean() < 0.7
+    for kept, h in ((~empty, hidden_vectors(W, x)), (empty < 2, hidden_vectors(W, x, empty=True))):
+        expected = x[kept] @ W.T
+        np.testing.assert_allclose(h, expected / np.sqrt((expected**2).sum(1).mean()))
+    assert hidden_vectors(W, np.zeros((5, 6))).shape == (0, 3)
+
+
+@pytest.mark.parametrize(("cosine", "found"), [(0.94, 0), (0.96, 1)])
+def test_a_feature_counts_as_found_from_a_cosine_of_95_hundredths_on(cosine, found, monkeypatch):
+    def answer(h, count, setting, seed, steps):
+        sine = np.sqrt(1 - cosine**2)
+        return np.stack([np.array([[cosine, -sine], [sine, cosine]])] * len(h))
+
+    monkeypatch.setitem(BLIND, "an answer", (answer, (None,)))
+    W = np.array([[[1.0, 0, 0.1], [0, 1, 0]]])  # the third is not represented
+    options = {"inputs": 300, "test": 300, "seed": 0, "steps": 1}
+    result = score_blind("an answer", W, W, 0.1, **options)
+    assert result["cosine"][0] == pytest.approx(cosine) and result["found"][0] == found
 
 
 # --- The phase transition ------------------------------------------------------------------------

@@ -150,12 +150,12 @@ def test_the_interval_of_a_saving_is_that_of_both_means():
     rng, seeds = np.random.default_rng(0), 40
     for spreads in ((0.3, 0.0), (0.3, 0.2)):
         base = 2 + spreads[0] * rng.standard_normal((500, seeds))
-        other = 1 + spreads[1] * rng.standard_normal((500, seeds))
+        other = 0.5 + 0.5 * spreads[1] * rng.standard_normal((500, seeds))
         found = [saving(*pair) for pair in zip(base, other, strict=True)]
         shares, halves = np.array(found).T
         expected = t.ppf(0.975, seeds - 1) * shares.std()
         assert np.sqrt(np.mean(halves**2)) == pytest.approx(expected, rel=4 / np.sqrt(2 * 500))
-        assert shares.mean() == pytest.approx(0.5, abs=0.01)
+        assert shares.mean() == pytest.approx(0.75, abs=0.01)
 
 
 def test_an_interval_holds_the_mean_in_95_of_100_studies():
