@@ -6,6 +6,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from drawn import place
 from PIL import Image
 
 from common.data import importance_decay
@@ -44,6 +45,7 @@ def test_draws_every_size(n, m):
     fig = sliders.draw_optimum(0.2, 0.9, n, m)
     assert [ax.get_title() for ax in fig.axes[::3]] == ["hidden space", "least loss"]
     assert f"n = {n} features, m = {m} dimension" in fig.get_suptitle()
+    assert "density 0.2 (sparsity 0.8), importance 0.9" in fig.get_suptitle()
     picture = Image.open(io.BytesIO(sliders.png(fig)))
     assert picture.size == (990, 297)
     assert not plt.get_fignums()
@@ -90,6 +92,107 @@ def test_dimensions_of_more_than_a_plane_are_bars():
     panels.hidden_space(W, ax)
     assert [bar.get_width() for bar in ax.patches] == [1, 1, 0.5, 0.5]
     assert ax.yaxis_inverted()
+
+
+def test_features_are_turned_as_they_are_drawn():
+    """On a line the first that can be seen points right; in the plane the first; else as it is."""
+    for w, sign in (([-1.0, 0.5], -1), ([1.0, -0.5], 1), ([-0.01, 1.0], 1), ([0.01, -1.0], -1)):
+        W = torch.tensor([w])
+        assert torch.equal(panels.oriented(W), sign * W)
+    W = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(panels.oriented(W), W)
+    turned = panels.oriented(W[:2])
+    assert torch.allclose(turned.T @ turned, W[:2].T @ W[:2], atol=1e-6)
+    assert turned[0, 0] > 0 and abs(turned[1, 0]) < 1e-6
+
+
+def test_a_matrix_is_written_into_its_cells():
+    """Entry (i, j) in row i and column j, the bias behind; small ones are left out, and what is
+    written on a dark colour is white."""
+    G, b = torch.tensor([[1.0, 0.3], [-0.7, 0.04]]), torch.tensor([0.55, -0.06])
+    _, ax = plt.subplots()
+    panels.gram_in_numbers(G, b, ax)
+    seen = {text.get_position(): (text.get_text(), text.get_color()) for text in ax.texts}
+    assert seen == {
+        (0.5, 0.5): ("1.0", "white"),
+        (1.5, 0.5): ("0.3", "0.25"),
+        (0.5, 1.5): ("−0.7", "white"),
+        (3, 0.5): ("0.6", "0.25"),
+        (3, 1.5): ("−0.1", "0.25"),
+    }
+    assert place(ax, 1.5, 0.5)[1] > 0.5
+
+
+def test_superposition_is_written_into_the_bars_of_what_is_represented():
+    W = torch.tensor([[1.0, -1.0, 0.3, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    _, ax = plt.subplots()
+    panels.norms_in_numbers(W, ax)
+    seen = {text.get_position()[1]: text.get_text() for text in ax.texts}
+    assert seen == {1: "1.09", 2: "1.09", 4: "0.00"}
+    assert [text.get_color() for text in ax.texts] == ["black", "black", "white"]
+
+
+def test_two_losses_are_bars_with_their_names_and_their_share():
+    _, ax = plt.subplots()
+    panels.loss_bars(0.4, 0.1, ax)
+    assert [(bar.get_x() + 0.35, bar.get_height()) for bar in ax.patches] == [(0, 0.4), (1, 0.1)]
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["linear", "ReLU"]
+    assert texts(ax) == ["0.4", "0.1\n25 %"]
+    panels.loss_bars(0.0, 0.0, plt.subplots()[1])
+
+
+def test_a_cross_stands_where_it_is_said():
+    _, ax = plt.subplots()
+    panels.cross_hair(0.2, 0.7, ax)
+    upright, level, dot = ax.lines
+    assert set(upright.get_xdata()) == {0.2} and set(level.get_ydata()) == {0.7}
+    assert (dot.get_xdata()[0], dot.get_ydata()[0]) == (0.2, 0.7)
+
+
+def table(ax):
+    """{name: texts from left to right} of a panel of facts, and its title."""
+    (title, *rest), rows = ax.texts, {}
+    for text in sorted(rest, key=lambda text: (-text.get_position()[1], text.get_position()[0])):
+        rows.setdefault(text.get_position()[1], []).append(text.get_text())
+    return title.get_text(), {name: values for name, *values in rows.values()}
+
+
+def test_facts_stand_in_rows_from_the_top_and_from_left_to_right():
+    _, ax = plt.subplots()
+    panels.facts("title", [("first", ["1"]), ("second", ["2", "3"])], ax)
+    title, rows = table(ax)
+    assert title == "title" and list(rows.items()) == [("first", ["1"]), ("second", ["2", "3"])]
+
+
+def test_a_share_of_a_dimension_is_for_what_is_represented():
+    _, ax = plt.subplots()
+    panels.hidden_space(torch.tensor([[1.0, 0, 0], [0, 0.2, 0], [0, 0, 0.9]]), ax)
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([1, 0, 1])
+
+
+def test_what_a_cursor_says_is_of_its_cell(small_map):
+    optimum, density, ratio = small_map
+    codes = diagram.phase(optimum.W)
+    for r, p in ((0.3, 0.2), (6.0, 0.02)):
+        fig = sliders.draw_cursor(optimum, codes, density, ratio, r, p)
+        row, column = (
+            (abs(v.log() - torch.tensor(x).log())).argmin() for v, x in ((density, p), (ratio, r))
+        )
+        W, b, loss = (v[row, column] for v in (optimum.W, optimum.b, optimum.loss))
+        importance = torch.tensor([1.0, ratio[column].item()])
+        linear = linear_optimum(density[row], importance, 1).item()
+        _, rows = table(fig.axes[3])
+        assert rows["loss"] == [f"{loss.item():.3g}"] and rows["density"] == [
+            f"{density[row].item():.3g}"
+        ]
+        assert rows["relative importance"] == [f"{ratio[column].item():.3g}"]
+        assert rows["loss of the best linear model"] == [f"{linear:.3g}"]
+        sign = -1 if W[0, W[0].abs() > 0.05][0] < 0 else 1
+        assert rows["$W$"] == panels.two_decimals(sign * W[0]) and rows[
+            "$b$"
+        ] == panels.two_decimals(b)
+        assert rows["norm of the extra"] == panels.two_decimals([abs(W[0, 1])])
+        plt.close(fig)
 
 
 def test_numbers_have_a_true_minus_sign_and_zero_has_none():
@@ -170,8 +273,10 @@ def test_live_the_cursor_moves(shown, small_map):
     sliders.explore_map(*small_map, start=(1.0, 0.1))
     (box,) = shown
     before = bytes(box.children[1].value)
-    assert slider(box, "density").min == pytest.approx(-2)
-    assert slider(box, "importance").max == pytest.approx(1)
+    for name, low, high, value in (("density", -2, 0, 0.1), ("importance", -1, 1, 1.0)):
+        found = slider(box, name)
+        assert (found.min, found.max) == pytest.approx((low, high))
+        assert found.value == pytest.approx(value)
     slider(box, "density").value = 0.9
     optimum, density, ratio = small_map
     moved = sliders.draw_cursor(optimum, diagram.phase(optimum.W), density, ratio, 1.0, 0.9)

@@ -276,6 +276,21 @@ def test_a_value_or_phase_that_is_wrong_is_noticed(proof):
     assert not covered(proof, phase=other).proven.any()
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_box_that_may_be_of_another_phase_is_enough(order):
+    """Whichever is looked at last, and only where the value is not exceeded there."""
+    other, own = ((1.0, 1.0), (0.0, 0.0)), ((1.0, 1.0), (-1.0, -1.0))
+    for value, proven in ((1.0, False), (1e-6, True)):
+        one = np.ones(1)
+        cells = weights.Cells(one, 0 * one, value * one, np.array([weights.PAIR]))
+        state = weights.State(9 * one, one > 0)
+        for first, second in (other, own)[::order]:
+            open_ = one > 0
+            assert weights.settle(first, second, 0.3, cells, 1e-5, open_, state, True) == 0
+            assert not open_.any()
+        assert state.proven[0] == proven
+
+
 def test_three_features_on_one_axis_beat_every_pair_beside_a_dropped_feature():
     """A rational certificate against the proven minimum of two features."""
     (certificate,) = (c for c in one_axis.CERTIFICATES if c.p == Fraction(1, 64))

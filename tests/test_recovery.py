@@ -99,6 +99,38 @@ def test_both_lasso_algorithms_solve_the_same_problem(sign, W, x):
     np.testing.assert_allclose(cd, lars, atol=2e-3)
 
 
+@pytest.mark.parametrize(
+    ("method", "setting"),
+    [
+        ("matched filter", (1.0, 0.0)), ("least squares, cut", 0.01), ("OMP", 3),
+        ("OMP, x ≥ 0", 3), ("all supports", 3), ("Lasso (cd), x ≥ 0", 1e-6),
+    ],
+)  # fmt: skip
+def test_estimates_are_of_the_features_whatever_the_norms_of_their_columns(method, setting):
+    """Orthogonal columns, from a fifth of the longest up."""
+    Q = np.linalg.qr(np.random.default_rng(4).standard_normal((4, 3)))[0]
+    W, x = Q * [0.3, 1.0, 1.5], np.array([[0.9, 0.0, 0.5], [0.0, 0.4, 0.0], [0.2, 0.7, 0.6]])
+    np.testing.assert_allclose(recover(method, x @ W.T, W, setting), x, atol=1e-3)
+
+
+def test_what_is_negative_is_no_feature():
+    """A pursuit begins with the feature that correlates positively, least squares keeps none."""
+    h = np.array([[-1.0, 0.3]])
+    for method, setting in (
+        ("OMP, x ≥ 0", 1),
+        ("least squares, cut", 0.1),
+        ("matched filter", (1.0, 0.0)),
+    ):
+        np.testing.assert_allclose(recover(method, h, np.eye(2), setting), [[0, 0.3]], atol=1e-6)
+
+
+def test_all_supports_explain_by_values_of_features():
+    """One that would have to be 1.2, or negative, is none; two that need not be are."""
+    W = np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.8]])
+    for x in ([0.72, 0.96, 0.0], [0.0, 0.0, 0.9]):
+        np.testing.assert_allclose(recover("all supports", [W @ x], W, 2), [x], atol=1e-8)
+
+
 def test_lasso_shrinks_a_single_feature_by_its_penalty():
     # min (a - x)^2 / 2 + penalty x  has the solution  x = a - penalty.
     estimate = recover("Lasso (cd), x ≥ 0", np.array([[0.5, 0.0]]), np.eye(2), 0.1)
@@ -326,6 +358,13 @@ def test_match_finds_a_permutation_and_minds_the_sign():
     np.testing.assert_allclose(cosines, 1)
     np.testing.assert_allclose(matched, W)
     assert match(np.eye(2), -np.eye(2))[0].max() == 0
+
+
+def test_an_opposite_direction_is_no_match_even_where_it_is_nearest():
+    found = np.array([[-1.0, 0.6], [0.0, 0.8]])
+    cosines, matched = match(np.eye(2)[:, :1], found)
+    np.testing.assert_allclose(cosines, [0.6])
+    np.testing.assert_allclose(matched[:, 0], [0.6, 0.8])
 
 
 def test_match_leaves_features_without_a_direction():

@@ -192,6 +192,32 @@ def test_decoders_are_trained_on_the_loss_of_all_inputs(density, monkeypatch):
     assert abs(ours.mean() - errors.mean()) < 4 * spread
 
 
+@pytest.mark.parametrize("kind", [{"penalty": 0.3}, {"top": 2}])
+def test_autoencoders_are_trained_on_half_the_squared_error(kind, monkeypatch):
+    """And the penalty times the sum of the code, or with the largest entries of it alone; for one
+    that answers with its own formula on every input."""
+    found = {}
+
+    def keep(weights, loss, recipe, *, seed):
+        found.update(weights=[w.detach().double().numpy() for w in weights], loss=loss)
+
+    monkeypatch.setattr(networks, "descend", keep)
+    h = np.random.default_rng(0).standard_normal((1, 3, 4))
+    networks.train_autoencoder(h, 3, steps=1, seed=0, **kind)
+    D, E, e = (w[0] for w in found["weights"])
+    D *= 1.5  # counts as of norm 1
+    losses = []
+    for row in h[0]:
+        z = np.maximum(row @ E + e[0], 0)
+        if "top" in kind:
+            z[np.argsort(z)[: -kind["top"]]] = 0
+        answer = z @ (D / np.linalg.norm(D, axis=1, keepdims=True))
+        losses.append(((answer - row) ** 2).sum() / 2 + kind.get("penalty", 0) * z.sum())
+    drawn = torch.randint(3, (1, networks.BATCH), generator=torch.Generator().manual_seed(5))
+    loss = found["loss"](torch.Generator().manual_seed(5)).item()
+    assert loss == pytest.approx(np.array(losses)[drawn[0]].mean(), rel=1e-5)
+
+
 def test_a_decoder_begins_as_the_matched_filter(monkeypatch):
     monkeypatch.setattr(networks, "descend", lambda *given, **named: None)
     W = 0.7 * random_dictionary(5, 3, 0)[None]
