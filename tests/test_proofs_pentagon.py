@@ -133,15 +133,19 @@ def test_second_derivatives():
     assert (wide.lo <= found.lo).all() and (found.hi <= wide.hi).all()
 
 
-def test_a_multiplier_too_large_is_refused():
-    """There is a point of two features with a lower bracket, and none is said to be."""
-    wrong = dataclasses.replace(SHAPE, mu=SHAPE.mu * 1.05)
+@pytest.mark.parametrize("factor", [1.05, 0.95])
+def test_a_wrong_multiplier_is_refused(factor):
+    """There is a point of two features with a lower bracket, and no box around it is settled."""
+    wrong = dataclasses.replace(SHAPE, mu=SHAPE.mu * factor)
     point = SHAPE.point().middle()
-    found = minimize(bracket, point, (wrong,), "Nelder-Mead", options={"xatol": 1e-6})
+    found = minimize(bracket, point, (wrong,), "Nelder-Mead")
     assert found.fun < SHAPE.bracket.lo - 1e-6
     assert np.abs(found.x - point).max() > pentagon.RADIUS
-    assert not pentagon.away(wrong, pentagon.five(SHAPE), pentagon.ball(SHAPE), most=130_000).proved
-    assert not pentagon.convex(wrong, None, pentagon.ball(wrong)).proved
+    x = found.x if found.x[0] <= found.x[2] else found.x[[2, 3, 0, 1, 4]]  # the half searched
+    given = (wrong, pentagon.five(SHAPE), pentagon.ball(SHAPE))
+    for size in (0, 1e-9, 1e-4):
+        box = (x - size)[:, None], (x + size)[:, None]
+        assert not any(mask.any() for mask in pentagon.far_boxes(*box, *given).values())
 
 
 def test_a_multiplier_slightly_wrong_is_refused():
@@ -173,45 +177,47 @@ def test_the_committed_log_holds_these_statements(proof):
         assert f"The theorem of the {name} is proved." in log
 
 
-def test_the_polygon_is_the_stationary_one():
-    """Against mpmath's root of the gradient, by differences of exact integrals."""
-    for shape in (SHAPE, SIX):
-        c = mpmath.cos(2 * mpmath.pi / shape.n)
-
-        def slopes(a, b, c=c):
-            return [
-                mpmath.diff(lambda *x: stationary_loss(*x, c), (a, b), n) for n in ((1, 0), (0, 1))
-            ]
-
-        a, b = mpmath.findroot(slopes, (float(shape.a.lo), float(shape.b.lo)))
-        loss = shape.n * stationary_loss(a, b, c)
-        mu = 4 * own_moments(c * a, b)[1] * a * mpmath.sqrt(1 - c * c)
-        gap = 2 * mpmath.pi / shape.n
-        for found, exact in zip(
-            (shape.a, shape.b, shape.g, shape.loss, shape.bracket, shape.mu, shape.gap),
-            (a, b, c * a, loss, loss / shape.n, mu, gap),
-            strict=True,
-        ):
-            assert found.lo < exact < found.hi and found.hi - found.lo < 1e-11
+def beyond(kink, function):
+    return mpmath.quad(function, [kink, 1])
 
 
-def own_moments(g, t):
-    """u and v of mpmath numbers with the kink inside, from the integral beyond it."""
-    s = -t / g
-    u = mpmath.quad(lambda x: (g * x + t) ** 2, [s, 1])
-    return u, mpmath.quad(lambda x: x * (g * x + t), [s, 1])
+def exact_polygon(n, start):
+    """(a, b) where the gradient of own + 2 cross is 0, then g, own, cross and mu, by mpmath."""
+    c = mpmath.cos(2 * mpmath.pi / n)
+
+    def gradient(a, b):
+        """Half of it: the integrand's derivative from the kinks on."""
+        own, cross = -b / a, -b / (c * a)
+        by_a = beyond(own, lambda x: x * (a * x + b - x))
+        by_b = beyond(own, lambda x: a * x + b - x)
+        by_a += 2 * beyond(cross, lambda x: c * x * (c * a * x + b))
+        return [by_a, by_b + 2 * beyond(cross, lambda x: c * a * x + b)]
+
+    a, b = mpmath.findroot(gradient, start)
+    kink, g = -b / a, c * a
+    own = kink**3 / 3 + beyond(kink, lambda x: (x - a * x - b) ** 2)
+    cross = beyond(-b / g, lambda x: (g * x + b) ** 2)
+    v = beyond(-b / g, lambda x: x * (g * x + b))
+    return a, b, g, own, cross, 4 * v * a * mpmath.sqrt(1 - c * c)
 
 
-def stationary_loss(a, b, c):
-    u, v = own_moments(a, b)
-    return mpmath.mpf(1) / 3 - 2 * v + u + 2 * own_moments(c * a, b)[0]
+@pytest.mark.parametrize("shape", [SHAPE, SIX])
+def test_the_polygon_is_the_stationary_one(shape):
+    with mpmath.workdps(20):
+        found = exact_polygon(shape.n, (float(shape.a.lo), float(shape.b.lo)))
+    a, b, g, own, cross, mu = found
+    for interval, exact in (
+        (shape.a, a), (shape.b, b), (shape.g, g), (shape.own, own), (shape.mu, mu),
+        (shape.bracket, own + 2 * cross), (shape.loss, shape.n * (own + 2 * cross)),
+        (shape.gap, 2 * mpmath.pi / shape.n),
+    ):  # fmt: skip
+        assert interval.lo < exact < interval.hi and interval.hi - interval.lo < 1e-11
 
 
 @pytest.mark.parametrize("radius", [1e-9, 0.02])
 def test_the_operator_of_krawczyk_holds_all_steps_of_newton(radius):
     """By the mean value theorem it contains x - Y F(x) for all x of the box."""
     a, b = float(SHAPE.a.middle()) + radius / 3, float(SHAPE.b.middle()) - radius / 2
-    c = enclose(2 * PI / 5)
     c = pentagon.polygon(5, SHAPE.a, SHAPE.b).g / SHAPE.a
     A, B = Interval(a - radius, a + radius), Interval(b - radius, b + radius)
     image = krawczyk(5, a, b, radius)[:2]
@@ -458,11 +464,11 @@ def test_bounds_hold_to_the_last_digit():
 def test_boxes_of_the_ball_are_convex_where_that_is_said():
     """Least eigenvalues of differences at points of the boxes, up to where it is 0."""
     rng = np.random.default_rng(10)
-    centre = SHAPE.point().middle()[:, None] + rng.uniform(-0.25, 0.25, (5, 800))
-    size = rng.choice([0, 1e-3, 1e-2, 0.1], 800) * rng.random((5, 800))
+    centre = SHAPE.point().middle()[:, None] + rng.uniform(-0.25, 0.25, (5, 500))
+    size = rng.choice([0, 1e-3, 1e-2, 0.1], 500) * rng.random((5, 500))
     low, high = centre - size, centre + size
     settled = pentagon.convex_boxes(low, high, SHAPE.mu)
-    assert 100 < settled["positive definite"].sum() < 700
+    assert 50 < settled["positive definite"].sum() < 450
     for x in inside(low, high, rng, 4):
         assert (x[0] > x[2])[settled["mirrored"]].all()
         convex = settled["positive definite"]
@@ -485,14 +491,14 @@ def differences(x, step=1e-4):
 def test_second_derivatives_hold_wherever_they_are_called_valid():
     """Anywhere in the search, also where a kink lies outside and where directions are equal."""
     rng = np.random.default_rng(11)
-    low, high = random_boxes(rng, 6000, 0.02)
-    near = SHAPE.point().middle()[:, None] * np.exp(rng.normal(size=(5, 3000)) * 0.5)
+    low, high = random_boxes(rng, 3000, 0.02)
+    near = SHAPE.point().middle()[:, None] * np.exp(rng.normal(size=(5, 1000)) * 0.5)
     low, high = np.concatenate([low, near], 1), np.concatenate([high, near * 1.001], 1)
     low, high = np.minimum(low, high), np.maximum(low, high)
     found, valid = hessian(low, high, SHAPE.mu)
-    assert 100 < valid.sum() < 8000
+    assert 100 < valid.sum() < 3500
     assert np.isfinite(found.lo[valid]).all()
-    for x in inside(low[:, valid], high[:, valid], rng, 3):
+    for x in inside(low[:, valid], high[:, valid], rng, 2):
         exists = x[4] < 0.97 * np.sqrt(x[0] * x[2])  # differences need room
         exists &= (x[4] > 0.05) & (np.abs(x[[1, 3]]) > 1e-3).all(0)
         for k, t in ((0, 1), (2, 3), (4, 1), (4, 3)):
