@@ -131,6 +131,16 @@ def test_turning_points_of_the_pentagon():
     assert polygons.turning_points(3, density, torch.ones(5, dtype=torch.bool)) == []
 
 
+def test_a_polygon_is_as_stable_as_its_softest_mode():
+    """The square at a density beyond its edge: one mode lowers the loss, others raise it."""
+    radius, bias, _ = polygons.best_polygon(4, [0.75])
+    curvature, *_ = polygons.softest_modes(4, radius, bias, 0.75)
+    assert curvature.min() < -1e-3 and curvature.max() > 1e-3
+    least, mode = polygons.lowest_curvature(4, radius, bias, [0.75])
+    assert not polygons.is_minimum(least).any()
+    assert least.item() == curvature.min().item() and mode.item() == curvature.argmin()
+
+
 def test_an_edge_needs_a_change():
     with pytest.raises(ValueError, match="different signs"):
         polygons.stability_edge(3, 0.5, 0.9)
@@ -176,3 +186,8 @@ def test_dropping_features_costs_their_variance():
     b = torch.cat([b, p[:1, None] / 2], 1)
     assert population_loss(W, b, p[:1]).item() == pytest.approx(lowest[0].item(), rel=1e-9)
     assert polygons.stored_value(4, p, losses[4])[1] > 3.7
+    s2 = p / 3 - p**2 / 4
+    value = polygons.stored_value(4, p, losses[4])
+    assert torch.allclose(lowest[:1], (5 - value[:1]) * s2[:1])  # what is stored is saved
+    fewer, size = polygons.best_with_dropped(3, losses, p)
+    assert size.max() <= 3 and (fewer < lowest).all()
