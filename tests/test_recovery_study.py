@@ -248,6 +248,22 @@ def test_half_of_all_signals_is_a_half():
         assert threshold.halfway(rho, [lines])[0] == pytest.approx(expected)
 
 
+def test_a_line_goes_on_until_two_cells_are_empty(monkeypatch):
+    """Each with as many active features as its share of the dimensions, one at least."""
+    shares, counts = iter([1, 0.5, 0, 0.25, 0, 0, 0.9]), []
+
+    def share(W, active, trials, seed, method):
+        counts.append(active)
+        return next(shares)
+
+    monkeypatch.setattr(threshold, "exact_share", share)
+    monkeypatch.setattr(threshold, "in_processes", lambda *given: list(map(*given)))
+    rho = [0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    found = threshold.transition([(20, np.eye(20))], rho, 5, 0)
+    assert found.tolist() == [[1, 0.5, 0, 0.25, 0, 0, 0]]
+    assert counts == [1, 2, 4, 6, 8, 10]
+
+
 def test_planted_signals_have_values_that_can_be_seen():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
