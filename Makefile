@@ -41,8 +41,8 @@ ROBUSTNESS_RESULTS := $(wildcard $(foreach type,tex json,\
   0*_*/results/robustness.$(type) $(BUILD)/0*_*/results/robustness.$(type)))
 FIGURES := $(filter-out $(ROBUSTNESS),$(STAMPS))
 
-.PHONY: help figures findings.pdf robustness reproduce check test proofs lab html bench constraints
-.PHONY: clean tex
+.PHONY: help figures findings.pdf robustness reproduce check test mutants proofs lab html bench
+.PHONY: constraints clean tex
 .PHONY: $(SECTIONS) $(SECTIONS:%=%/)
 # Committed: never deleted, whatever becomes of its recipe.
 .PRECIOUS: FINDINGS.pdf
@@ -70,6 +70,9 @@ check: $(VENV) ## linter, import directions, tests without kernel or long comput
 
 test: check ## the same, then all other tests: every notebook in quick mode is one
 	$(PY) -m pytest -m slow
+
+mutants: $(VENV) ## mistakes put into copies, one at a time: does a test notice each?
+	$(PY) tests/mutants/run.py
 
 proofs: $(VENV) ## every theorem, proved again from scratch
 	@mkdir -p build

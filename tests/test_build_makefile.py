@@ -173,7 +173,9 @@ def test_help_is_the_default_and_lists_every_target(project):
     shown = project.make().stdout
     assert shown == project.make("help").stdout
     listed = set(re.findall(r"^  (\S+) +\S", shown, re.MULTILINE))
-    targets = "help figures findings.pdf robustness reproduce check test proofs lab html bench"
+    targets = (
+        "help figures findings.pdf robustness reproduce check test mutants proofs lab html bench"
+    )
     targets += " constraints clean"
     assert listed == {*targets.split(), "01_first", "02_second"}
     assert project.calls() == []
