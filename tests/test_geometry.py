@@ -91,6 +91,30 @@ def test_represented_orthogonal_and_antipodal():
     assert pairs.nonzero().tolist() == [[1, 2], [2, 1]]
 
 
+def test_what_counts_is_decided_at_the_thresholds():
+    """The definitions of the text: a norm of 0.5, a superposition of 0.1, a cosine of -0.9."""
+    for norm, stored in ((0.499, False), (0.501, True)):
+        assert geometry.represented(torch.tensor([[norm], [0.0]])).item() == stored
+    for shared, alone in ((0.099, True), (0.101, False)):  # the square of the slanted one's part
+        slanted = torch.tensor([[1.0, shared**0.5], [0.0, 1.0]])
+        assert geometry.orthogonal(slanted)[0] == alone
+    for cosine, opposite in ((-0.899, False), (-0.901, True)):
+        bent = torch.tensor([[1.0, 2 * cosine], [0.0, 2 * (1 - cosine**2) ** 0.5]])
+        assert geometry.antipodal_pairs(bent)[0, 1] == opposite
+    short = torch.tensor([[1.0, -0.4], [0.0, 0.0]])  # opposite, but not represented
+    assert (
+        not geometry.antipodal_pairs(short).any()
+        and not geometry.antipodal_pairs(short.flip(1)).any()
+    )
+
+
+def test_positive_interference_counts_each_pair_once():
+    """W above: 0.6 and 1.6; a negative entry takes nothing away."""
+    assert geometry.positive_interference(W).item() == pytest.approx(2.2)
+    mirrored = W * torch.tensor([-1.0, 1.0, 1.0])
+    assert geometry.positive_interference(mirrored).item() == pytest.approx(1.6)
+
+
 def test_angles_and_gaps():
     pentagon = geometry.regular_polygon(5, radius=1.1)
     assert torch.allclose(geometry.angles(pentagon), torch.arange(5).double() * 72)

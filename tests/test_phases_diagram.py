@@ -78,6 +78,13 @@ def test_phase_of_two_features():
     assert names(diagram.phase(W)) == [DROPPED, DEDICATED, PAIRED, OTHER, OTHER]
 
 
+def test_a_direction_is_ignored_down_to_a_rank():
+    """W^T W of a pair beside a weak third feature has the eigenvalues 2, 0 and its squared norm."""
+    for square, name in ((0.049, OTHER), (0.051, OTHERS_PAIRED)):
+        W = torch.tensor([[1.0, -1.0, 0.0], [0.0, 0.0, square**0.5]])
+        assert names(diagram.phase(W)) == [name]
+
+
 def test_ignored_direction_is_not_seen(generator):
     W = torch.randn(20, 2, 3, generator=generator, dtype=torch.float64)
     direction = diagram.ignored_direction(W)
@@ -126,14 +133,22 @@ def test_agreements_are_those_of_all_cells_and_of_those_outside_a_band():
     assert found["theory", "exact"] == found["theory", "trained"] == (0.25, 0.5)
 
 
-def test_improvement_finds_a_cell_that_is_not_minimal():
+def test_improvement_finds_a_cell_that_is_not_minimal(monkeypatch):
     """A map whose losses are all too high, of more columns than rows."""
     density, ratio = diagram.window(3, 5, lowest_density=0.2)
     found = diagram.exact_map(2, 1, density, ratio, restarts=4)
-    options = {"cells": 4, "restarts": 4}
+    options = {"cells": 4, "restarts": 4, "seed": 3}
     assert abs(diagram.improvement(found, density, ratio, **options)) < 1e-9
+    given = []
+    minimise = diagram.minimise
+    monkeypatch.setattr(
+        diagram,
+        "minimise",
+        lambda *a, seed, **k: given.append(seed) or minimise(*a, seed=seed, **k),
+    )
     found.loss = found.loss / 0.9
     assert diagram.improvement(found, density, ratio, **options) == pytest.approx(0.1)
+    assert given == [4]  # not the starts of the map itself
 
 
 def test_exact_map_has_the_symmetry_of_the_window():
@@ -143,6 +158,13 @@ def test_exact_map_has_the_symmetry_of_the_window():
     torch.testing.assert_close(loss, loss.flip(1) * ratio, rtol=1e-6, atol=0)
     assert not diagram.beats_linear(loss, density, ratio)[0, 0]
     assert diagram.beats_linear(loss, density, ratio)[-1].all()
+
+
+def test_superposition_pays_from_a_millionth_on():
+    density, ratio = torch.tensor([0.3]).double(), torch.tensor([0.5]).double()
+    loss = diagram.linear_loss(density, ratio)
+    for gain, pays in ((0, False), (0.9e-6, False), (1.1e-6, True)):
+        assert diagram.beats_linear((1 - gain) * loss, density, ratio).item() == pays
 
 
 def test_linear_loss_is_that_of_the_linear_optimum():

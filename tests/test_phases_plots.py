@@ -7,7 +7,7 @@ import torch
 from matplotlib.colors import to_rgb
 
 from common.phases import diagram, plots as phase_plots
-from common.phases.diagram import PHASES
+from common.phases.diagram import JOINT, PHASES
 from common.theory import DEDICATED, DROPPED, PAIRED
 
 pytestmark = pytest.mark.usefixtures("drawing")
@@ -116,6 +116,17 @@ def test_key_has_the_colours_of_the_map():
         (0.5, 0.02, phase_plots.ABSENT),
     ):
         assert np.allclose(pixel(ax, x, y), color, atol=0.05)
+
+
+def test_colours_of_phases_are_those_of_the_two_channels():
+    """A dropped feature is grey, one alone blue, one in a pair red: where the maps stand side by
+    side the same colour means the same."""
+    colors = dict(zip(PHASES, map(to_rgb, phase_plots.PHASE_COLORS), strict=True))
+    assert colors[DROPPED] == phase_plots.ABSENT and colors[PAIRED] == phase_plots.SUPERPOSED
+    assert max(colors[DEDICATED]) == colors[DEDICATED][2]  # blue
+    labels = dict(zip(PHASES, phase_plots.PHASE_LABELS, strict=True))
+    assert labels[DROPPED] == "extra dropped" and labels[DEDICATED] == "extra dedicated"
+    assert labels[PAIRED] == "extra in a pair" and labels[JOINT] == "all three joint"
 
 
 def test_boundary_lies_on_the_edge_of_its_region():

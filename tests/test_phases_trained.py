@@ -17,6 +17,8 @@ def test_trained_map_aggregates():
     assert runs.mean_without_worst(values).item() == 40
     assert trained.stuck(loss, torch.tensor([[1.0]]), 0.5).tolist() == [[[True, False, True]]]
     assert trained.stuck_share(loss, torch.tensor([[1.0]]), 0.5).item() == pytest.approx(2 / 3)
+    small = trained.stuck(loss / 100, torch.tensor([[0.01]]), 0.5)  # relative to the optimum
+    assert small.tolist() == [[[True, False, True]]]
 
 
 def test_trained_map_puts_every_cell_in_its_place():
@@ -28,6 +30,8 @@ def test_trained_map_puts_every_cell_in_its_place():
     expected = population_loss(runs.W, runs.b, density[:, None, None].expand(3, 4, 2), grid)
     assert runs.W.shape == (3, 4, 2, 1, 2)
     torch.testing.assert_close(runs.loss, expected)
+    starts = runs.W.flatten(0, 2).reshape(-1, 2).round(decimals=3)
+    assert len(starts.unique(dim=0)) == len(starts)  # no two stacks draw the same
 
 
 def test_runs_in_another_minimum_are_not_unfinished():

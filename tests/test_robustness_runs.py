@@ -7,7 +7,9 @@ import pytest
 import torch
 from scipy import stats
 
+from common.exact import minimise, population_loss
 from common.model import authors_scale, xavier_scale
+from common.plots.style import AUTHORS_COLOR, FAST_COLOR
 from common.robustness import runs as robustness
 from common.robustness.plots import success_chart
 from common.robustness.runs import (
@@ -117,7 +119,9 @@ def test_summary_says_what_was_counted():
     assert found["worst"] == str(SETTINGS[5])
     assert (found["chosen"], found["near"]) == (7, "5")
     assert found["start"].startswith("-4") and found["learning-rate"].startswith("-4")
-    assert found["batch"].startswith("+6") and found["decay"].startswith("+6")
+    assert (found["batch"], found["decay"]) == ("+6", "+6")  # 1.7 standard errors: no star
+    failed = ~torch.tensor([s.batch == 256 for s in SETTINGS])[:, None].expand(16, 10)
+    assert robustness.summary(failed, failed[:, :1], None, SETTINGS, OWN)["batch"] == "-100*"
     every = torch.ones_like(hits)
     assert robustness.summary(every, every[:, :1], None, SETTINGS, OWN)["worst"] == "all"
     cells = torch.stack([hits, every])
@@ -164,9 +168,28 @@ def test_runs_are_held_against_their_own_optimum(barely_trained):
     _, runs = barely_trained
     assert torch.equal(runs.reference, runs.optimum.loss)
     assert (runs.loss > runs.reference[:, None, None]).all()
+    importance = torch.tensor([[1.0, 1, 1], [1, 1, 0.1]])
+    best = minimise(3, 2, runs.density, importance, restarts=8)
+    torch.testing.assert_close(runs.reference, best.loss, rtol=1e-6, atol=0)
     assert not runs.near().any()
-    found = replace(runs, loss=1.009 * runs.reference[:, None, None].expand(runs.loss.shape))
-    assert found.near().all()
+    for excess, near in ((0.009, True), (0.011, False)):
+        loss = (1 + excess) * runs.reference[:, None, None].expand(runs.loss.shape)
+        assert (replace(runs, loss=loss).near() == near).all()
+
+
+def test_every_cell_trains_on_its_own_density_and_importance(barely_trained):
+    """The losses of the runs are those of their cell; other importances give other losses."""
+    _, runs = barely_trained
+    for k, (p, importance) in enumerate(((0.5, [1.0, 1, 1]), (0.1, [1.0, 1, 0.1]))):
+        expected = population_loss(runs.W[k], runs.b[k], p, torch.tensor(importance))
+        torch.testing.assert_close(runs.loss[k], expected, check_dtype=False)
+
+
+def test_features_come_back_from_the_square_of_a_half_on():
+    """W^T W of a stored feature has its squared norm on the diagonal."""
+    W = torch.tensor([[0.51, 0.49, 0.0], [0.0, 0.0, 0.9]]).expand(1, 1, 1, 2, 3)
+    one = torch.ones(1, 1, 1)
+    assert Runs(one[0, 0], W, W[..., 0, :], one, W.mT @ W).stored().item() == 2
 
 
 def test_linear_models_are_held_against_the_closed_form():
@@ -228,3 +251,11 @@ def test_chart_draws_every_setting_once(drawing):
     assert len({look for look in looks if look[2] in ("o", "D")}) == 8
     names = [text.get_text() for text in fig.legends[0].get_texts()]
     assert len(set(names)) == 8
+    for color, face, marker in {look for look in looks if look[2] in ("o", "D")}:
+        (label,) = {
+            line.get_label() for line in fig.axes[0].lines
+            if (line.get_color(), line.get_mfc(), line.get_marker()) == (color, face, marker)
+        }  # fmt: skip
+        assert color == (AUTHORS_COLOR if "stack" in label else FAST_COLOR)
+        assert (face == color) == ("batch 256" in label)
+        assert (marker == "D") == ("decay 0.01" in label)

@@ -6,6 +6,7 @@ import ast
 import json
 import re
 from dataclasses import replace
+from functools import cache
 
 import pytest
 import torch
@@ -18,6 +19,7 @@ from common.robustness import statements
 from common.robustness.runs import Runs
 
 
+@cache
 def claim_cells():
     """Claim -> the parsed code cell of the notebook that gives its verdict."""
     cells = {}
@@ -202,6 +204,14 @@ def test_a_study_with_one_kind_of_wrong_model(study, name, wrong, missed):
     hits = statements.outcomes(spoilt)
     assert all(hit[..., 0].all() for hit in hits.values())
     assert {claim for claim, hit in hits.items() if not hit[..., 1].all()} == missed
+
+
+def test_statements_about_cells_are_about_their_own(study):
+    """As many cells as are listed, those of each statement and no other."""
+    hits = statements.outcomes(study)
+    for n, claim in ((2, "phase-agree"), (3, "phase-agree-n3")):
+        assert len(hits[f"{claim}-linear"]) == len(statements.LINEAR_CELLS[n])
+        assert len(hits[f"{claim}-paired"]) == len(statements.PAIRED_CELLS[n])
 
 
 def test_phases_of_the_wrong_sign_are_missed(study):
