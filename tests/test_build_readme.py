@@ -36,18 +36,7 @@ NUMBER = re.compile(r"<!--r:([a-z0-9-]+)-->(.*?)<!--/r-->")
 
 def test_numbers_and_ledger_are_those_of_the_committed_results():
     assert refreshed(README) == README
-
-
-def test_every_number_is_the_recorded_text():
-    # Looked up in the files directly, one by one.
-    files = [json.loads(path.read_text("utf-8")) for path in ROOT.glob("0*_*/results/*.json")]
-    shown = NUMBER.findall(README)
-    assert len(shown) > 20
-    for name, text in shown:
-        if name in tally():
-            continue
-        (recorded,) = [f["numbers"][name]["text"] for f in files if name in f["numbers"]]
-        assert text == recorded, name
+    assert len(NUMBER.findall(README)) > 20
 
 
 def test_the_tally_counts_the_rows_of_the_ledger_on_the_page():
