@@ -115,11 +115,15 @@ def test_starts_are_of_two_kinds_in_mirrored_pairs():
     assert torch.allclose(W[[2, 3, 6, 7]].norm(dim=1), torch.tensor(problem.START_NORM).double())
 
 
-def test_rearranged_models_exchange_features_or_turn_one():
+def test_rearranged_models_exchange_features_or_turn_one_or_switch_outputs_on():
     x = starts(3, 2, 2, seed=0)
     W, b = x[:, :6].reshape(2, 2, 3), x[:, 6:]
-    changed = rearranged(x, 3, 2)
-    assert changed.shape == (6, 2, 9)
+    x[0, [2, 5, 8]] = torch.tensor([0.0, 0.0, -0.3]).double()  # a dead feature
+    density = torch.tensor([[0.1, 0.2, 0.4]] * 2).double()
+    changed = rearranged(x, density, 2)
+    assert changed.shape == (7, 2, 9)
+    assert changed[6][0, 8] == density[0, 2] / 2 and torch.equal(changed[6][:, :6], x[:, :6])
+    assert (changed[6][:, 6:] >= b).all()
     assert torch.equal(changed[1][:, :6].reshape(2, 2, 3), W[..., [2, 1, 0]])
     assert torch.equal(changed[1][:, 6:], b[:, [2, 1, 0]])
     assert torch.equal(changed[4][:, :6].reshape(2, 2, 3), W * torch.tensor([1, -1, 1]))

@@ -113,7 +113,7 @@ def _rearrange(problem, found):
     """Minimise again from the optima `found` rearranged, as long as that leads lower somewhere."""
     cell = torch.arange(len(found.value))
     while len(cell):
-        x = rearranged(found.x[cell], problem.n, problem.m)
+        x = rearranged(found.x[cell], problem.density[cell], problem.m)
         ends = problem.minimise(x.flatten(0, 1), cell.repeat(len(x)))
         lower = torch.zeros(len(found.value), dtype=torch.bool)
         for part in torch.arange(len(ends.value)).split(len(cell)):

@@ -12,8 +12,9 @@ from common.parallel import on_all_cores, progress
 from common.training import FAST, train
 
 MEMORY = 2**18  # numbers a model evaluation may hold at a time
-TOGETHER = 1024  # compiled minimisations that one thread does at a time
+TOGETHER = 2**14  # variables of the compiled minimisations that one thread does at a time
 TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
+BIAS_UNIT = 0.75  # power of the density; costs least evaluations, in n = 2, 3 and 5 alike
 EARLY_ROUNDS = 80  # evaluations after which the problems still moving are gathered
 ROUNDS = 1500  # evaluations after which a start is given up as not converged
 START_DEVIATION = 0.7  # standard deviation of the entries of W at a start of the first kind
@@ -35,20 +36,21 @@ class Problem:
         """
         self.few, self.tolerance = few, TOLERANCE
         self.n, self.m = n, m
-        self.density, self.importance = density.contiguous(), importance
+        self.density, self.importance = density, importance
         self.loss, self.terms, self.noise = loss, terms, noise
         self.penalty = torch.zeros(len(density)).double() if penalty is None else penalty
         # The loss of a model that outputs 0, sum of p I / 3; of equal densities p exactly as one.
         total, least = importance.sum(-1), density.amin(-1)
         more = ((density - least[:, None]) * importance).sum(-1) / total
         self.scale = (least + more) / 3 * total
-        self.relative = importance / self.scale[:, None], self.penalty / self.scale
+        relative = importance / self.scale[:, None], self.penalty / self.scale
+        self.numbers = [v.contiguous().numpy() for v in (density, *relative)]
         self.value_and_gradient = self._compiled_loss if few else with_gradient(self._relative_loss)
 
     def minimise(self, x, cell):
         """Minima from x [N, d] for the problems of `cell` [N]."""
         if self.few:
-            size = min(TOGETHER, -(-len(x) // cpu_count()))
+            size = min(max(1, TOGETHER // x.shape[1]), -(-len(x) // cpu_count()))
             return self._sweep(x, cell, ROUNDS, size)
         found = self._sweep(x, cell, EARLY_ROUNDS)
         late = (~found.converged).nonzero()[:, 0]
@@ -63,7 +65,9 @@ class Problem:
             def function(y, index):
                 return self.value_and_gradient(y, which[index])
 
-            units = natural_units(self.importance[which], self.density[which], self.m)
+            penalty = self.penalty[which] / self.scale[which]
+            parts = self.importance[which], self.density[which], penalty
+            units = natural_units(*parts, self.m)
             limits = {"tolerance": self.tolerance, "rounds": rounds, "gain": self.noise}
             return minimise_batch(function, start, units, **limits)
 
@@ -100,11 +104,10 @@ class Problem:
     def _compiled_loss(self, x, cell):
         """The same with its gradient [N, d], of few features."""
         value, gradient = torch.empty(len(x)).double(), torch.empty_like(x)
-        arrays = (v.numpy() for v in (self.density, *self.relative, value, gradient))
-        p, importance, penalty, *found = arrays
         compiled.model_losses(
-            x.numpy(), cell.numpy(), self.m, p, importance, penalty, compiled.pairs(self.n), *found
-        )
+            x.numpy(), cell.numpy(), self.m, *self.numbers, compiled.pairs(self.n),
+            value.numpy(), gradient.numpy(),
+        )  # fmt: skip
         return value, gradient
 
     def task_loss(self, minima):
@@ -129,15 +132,18 @@ def split(x, n, m):
     return x[..., : m * n].unflatten(-1, (m, n)), x[..., m * n :]
 
 
-def natural_units(importance, density, m):
+def natural_units(importance, density, penalty, m):
     """[..., d]: what changes the loss by a similar amount for every entry of W and b.
 
     Curvature grows with the feature's importance [..., n]. A bias is felt by all inputs, also the
-    empty ones, a weight only by a share p, the density [..., n], of them.
+    empty ones, a weight only by a share p, the density [..., n], of them: p is the unit of biases
+    above 0, 1 that of biases below. BIAS_UNIT lies between. The penalty [...], relative to the
+    scale, adds its own curvature to that of weights.
     """
     share = importance / importance.sum(-1, keepdim=True)
-    feature = share.clamp(min=1e-4).rsqrt()
-    return torch.cat([*[feature] * m, density * feature], -1)
+    weight = (share.clamp(min=1e-4) + penalty[..., None]).rsqrt()
+    bias = density**BIAS_UNIT * share.clamp(min=1e-4).rsqrt()
+    return torch.cat([*[weight] * m, bias], -1)
 
 
 def starts(n, m, restarts, seed):
@@ -163,12 +169,15 @@ def starts(n, m, restarts, seed):
     return x.flatten(0, 1)[:restarts]
 
 
-def rearranged(x, n, m):
-    """Models x [N, d] with any two features exchanged, or one turned round: [K, N, d].
+def rearranged(x, density, m):
+    """Models x [N, d] with any two features exchanged, or one turned round, or outputs switched on:
+    [K, N, d]. density [N, n].
 
     Which feature stands where, and on which side, is what minima of nearly the same loss differ in
-    most often.
+    most often. An output of a dead feature that is 0 for all inputs has no gradient: its bias is
+    raised to the best one of an output without interference, p/2 (1 - |W_i|^2).
     """
+    n = density.shape[-1]
     W, b = split(x, n, m)
     changed = []
     for i, j in torch.combinations(torch.arange(n)).tolist():
@@ -179,6 +188,7 @@ def rearranged(x, n, m):
         sign = torch.ones(n, dtype=x.dtype)
         sign[i] = -1
         changed.append((sign * W, b))
+    changed.append((W, b.maximum(density / 2 * (1 - W.square().sum(-2)))))
     return torch.stack([torch.cat([W.flatten(-2), b], -1) for W, b in changed])
 
 
