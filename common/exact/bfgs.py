@@ -13,12 +13,11 @@ import torch
 from numba import njit
 
 SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
-ROUNDING = 1e-14  # differences of values below this are rounding (values are of order 1)
 FIRST_STEP = 0.3  # length of a step from an inverse Hessian that is only a guess
 LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
 SHORTEST = 1e-10  # steps, in units of the search direction, after which a problem is given up,
 PATIENCE = 100  # or evaluations in a row
-LEAST_GAIN = 1e-13  # none of which lowers the value by this much
+LEAST_GAIN = 1e-13  # none of which lowers the value by this much (values are of order 1)
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -69,7 +68,7 @@ def minimise_batch(function, x, units, *, tolerance, rounds, gain=LEAST_GAIN):
     """Minimise N problems of d variables from x [N, d].
 
     function  : (x [M, d], index [M]) -> value [M], gradient [M, d] of the problems `index`. Values
-                should be of order 1: ROUNDING is absolute.
+                should be of order 1: LEAST_GAIN is absolute.
     units     : [N, d], the scale on which the value changes along each variable: the first inverse
                 Hessian is diagonal, with their squares. It is not scaled by the first curvature
                 seen: early ones mislead, and with good units that costs a third more rounds.
@@ -132,19 +131,25 @@ def _next_trials(moving, state, tolerance):
 
 @compiled
 def _advance(moving, trial, value, gradient, state, gain):
-    """Take every trial step that decreases the value enough, shorten the others."""
+    """Take every trial step that decreases the value enough, shorten the others.
+
+    Where noise hides whether it did, the slope along the step decides: it must be less steep.
+    """
     Hy = np.empty(trial.shape[1])
     for new, k in enumerate(moving):
-        slope, step = 0.0, state.step[k]
+        slope = new_slope = 0.0
+        step, excess = state.step[k], value[new] - state.value[k]
         for i in range(len(Hy)):
             slope += state.gradient[k, i] * state.direction[k, i]
-        if value[new] <= state.value[k] + SUFFICIENT * step * slope + ROUNDING:
+            new_slope += gradient[new, i] * state.direction[k, i]
+        hidden = excess <= gain and abs(new_slope) <= -slope
+        if excess <= SUFFICIENT * step * slope or hidden:
             _update(k, trial[new], gradient[new], state, Hy)
             state.x[k], state.gradient[k], state.value[k] = trial[new], gradient[new], value[new]
             if not _look_ahead(k, state):
                 _restart(k, state)
         else:  # the minimum of the parabola through what is known is the next guess
-            curvature = max(value[new] - state.value[k] - step * slope, 1e-300)
+            curvature = max(excess - step * slope, 1e-300)
             state.step[k] *= min(max(-slope * step / (2 * curvature), 0.1), 0.5)
         state.idle[k] += 1
         if state.value[k] <= state.last[k] - gain:

@@ -21,7 +21,7 @@ LANES = 120  # outputs handled together, so that they stay in the cache
 WIDTH = 8  # lanes that a processor may do at once: odd ones would be done singly
 ZERO, LINEAR = -1.0, 2.0  # values of theta where the ReLU has no kink inside the cube of a pair
 
-# compiled: called from Python or over lanes as a whole; lanes: one step of it, written out in place.
+# lanes: a step that all lanes take together, written out where it is called.
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 lanes = njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 
@@ -133,7 +133,7 @@ def _add_rows(x, m, A, importance, penalty, loss, by_row, gradient):
 
 @compiled
 def _room(n, R):
-    """Arrays for R lanes or a few more: c, t, p, loss and gradient of `_row_losses`, and what it works in.
+    """Arrays for R lanes or a few more: those of `_row_losses` and what it works in.
 
     cube : least value and range of z over the cube of a pair, sum of c_j^2 / 12 over C; later the
            derivatives by these. F : the moments F^1, F^2 and H; by_F : derivatives by them.
@@ -155,7 +155,7 @@ def _row_losses(c, t, p, pairs, loss, gradient, room):
     """
     first, members, shifted, rest, subset = pairs
     cube, F, by_F, theta, total, slope, side, chance = room
-    n, states = len(c), len(first) - 1
+    states = len(first) - 1
     _begin(c, t, p, side, chance, cube, loss)
     for q in range(states):
         k, own = first[q + 1] - first[q], q % 3 == 2

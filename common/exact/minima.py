@@ -15,6 +15,8 @@ from common.exact.checks import (
 from common.exact.loss import CUBE_FEATURES, common_shape, population_loss
 from common.exact.problem import TOLERANCE, Problem, neighbours, rearranged, split, starts
 
+SHARPER = 0.01  # share of the accuracy asked for with which stubborn minima are sought
+NOISE = 1e-4  # of the values near a minimum, as a share of the accuracy
 GAP = 1e-9  # difference of losses, in units of the cell's scale, from which one minimum is lower
 
 
@@ -128,19 +130,24 @@ def _put_lower(found, tried, cell=slice(None)):
     return better
 
 
-def _problem(m, density, importance, penalty, output, accuracy):
+def _problem(m, density, importance, penalty, output, accuracy, tolerance=TOLERANCE):
     """The problems of cells of density and importance [..., n] and penalty [...]."""
     n = density.shape[-1]
     density, importance = density.reshape(-1, n), importance.reshape(-1, n)
     if not (importance.sum(-1) > 0).all():
         raise ValueError("importance must be positive for at least one feature of every cell")
-    loss = partial(population_loss, output=output, accuracy=accuracy, per_feature=True)
-    terms = n * min(3**n, 2**7 * n)
-    smooth = n <= CUBE_FEATURES or output == "linear"
-    options = {"few": smooth and output == "relu", "penalty": penalty.reshape(-1)}
-    if not smooth:
-        options["noise"] = 1e-4 * accuracy
-    return Problem(n, m, density, importance, loss, terms, **options)
+    options = {"penalty": penalty.reshape(-1), "tolerance": tolerance}
+    parts = n, m, density, importance
+
+    def loss(accuracy):
+        return partial(population_loss, output=output, accuracy=accuracy, per_feature=True)
+
+    terms, finer = n * min(3**n, 2**7 * n), max(1e-9, SHARPER * accuracy)
+    if n <= CUBE_FEATURES or output == "linear":
+        return Problem(*parts, loss(accuracy), terms, few=output == "relu", **options)
+    sharper = Problem(*parts, loss(finer), terms, noise=NOISE * finer, **options)
+    options |= {"noise": NOISE * accuracy, "sharper": sharper}
+    return Problem(*parts, loss(accuracy), terms, **options)
 
 
 def polish(
@@ -167,8 +174,7 @@ def polish(
     cells, (m, n) = W.shape[:-2], W.shape[-2:]
     density = check_feature_density(density, cells, n, per_feature)
     importance, penalty = check_importance(importance, cells, n), check_penalty(penalty, cells)
-    problem = _problem(m, density, importance, penalty, output, accuracy)
-    problem.tolerance = tolerance
+    problem = _problem(m, density, importance, penalty, output, accuracy, tolerance)
     start = torch.cat([W.reshape(-1, m * n), b.reshape(-1, n)], 1)
     end = problem.minimise(start, torch.arange(len(start)))
     new_W, new_b = (v.reshape(old.shape) for v, old in zip(split(end.x, n, m), (W, b), strict=True))

@@ -14,7 +14,6 @@ from common.training import FAST, train
 MEMORY = 2**18  # numbers a model evaluation may hold at a time
 TOGETHER = 2**14  # variables of the compiled minimisations that one thread does at a time
 TOLERANCE = 1e-7  # gradient at a minimum, relative to the loss of a model that outputs 0
-BIAS_UNIT = 0.75  # power of the density; costs least evaluations, in n = 2, 3 and 5 alike
 EARLY_ROUNDS = 80  # evaluations after which the problems still moving are gathered
 ROUNDS = 1500  # evaluations after which a start is given up as not converged
 START_DEVIATION = 0.7  # standard deviation of the entries of W at a start of the first kind
@@ -26,15 +25,18 @@ class Problem:
     """The exact loss of one cell each, as a function of W and b in one vector."""
 
     def __init__(
-        self, n, m, density, importance, loss, terms, noise=1e-13, few=False, penalty=None
-    ):
+        self, n, m, density, importance, loss, terms, *,
+        noise=1e-13, few=False, penalty=None, tolerance=TOLERANCE, sharper=None,
+    ):  # fmt: skip
         """Cells [N] of density and importance [N, n], penalty [N] or none.
 
         loss(W, b, density, importance) -> [M] is differentiable; `terms` is about how many numbers
         it holds in memory for every model, `noise` how smooth it is, relative to the scale. `few`:
-        it is the loss of few ReLU features, which is minimised in its compiled form.
+        it is the loss of few ReLU features, which is minimised in its compiled form. tolerance: of
+        the gradient at a minimum. sharper: a Problem with the same loss more accurately, for what
+        has not converged: the accuracy of a series decides how far its value jumps.
         """
-        self.few, self.tolerance = few, TOLERANCE
+        self.few, self.tolerance, self.sharper = few, tolerance, sharper
         self.n, self.m = n, m
         self.density, self.importance = density, importance
         self.loss, self.terms, self.noise = loss, terms, noise
@@ -56,6 +58,9 @@ class Problem:
         late = (~found.converged).nonzero()[:, 0]
         if len(late):  # the few slow ones of all chunks go on together
             found.put(late, self._sweep(found.x[late], cell[late], ROUNDS))
+        late = (~found.converged).nonzero()[:, 0]
+        if len(late) and self.sharper is not None:
+            found.put(late, self.sharper.minimise(found.x[late], cell[late]))
         return found
 
     def _sweep(self, x, cell, rounds, size=None):
@@ -66,8 +71,7 @@ class Problem:
                 return self.value_and_gradient(y, which[index])
 
             penalty = self.penalty[which] / self.scale[which]
-            parts = self.importance[which], self.density[which], penalty
-            units = natural_units(*parts, self.m)
+            units = natural_units(start, self.density[which], self.importance[which], penalty)
             limits = {"tolerance": self.tolerance, "rounds": rounds, "gain": self.noise}
             return minimise_batch(function, start, units, **limits)
 
@@ -132,17 +136,19 @@ def split(x, n, m):
     return x[..., : m * n].unflatten(-1, (m, n)), x[..., m * n :]
 
 
-def natural_units(importance, density, penalty, m):
-    """[..., d]: what changes the loss by a similar amount for every entry of W and b.
+def natural_units(x, density, importance, penalty):
+    """[N, d]: what changes the loss by a similar amount for every entry of x [N, d], W and b.
 
-    Curvature grows with the feature's importance [..., n]. A bias is felt by all inputs, also the
-    empty ones, a weight only by a share p, the density [..., n], of them: p is the unit of biases
-    above 0, 1 that of biases below. BIAS_UNIT lies between. The penalty [...], relative to the
-    scale, adds its own curvature to that of weights.
+    Curvature grows with the feature's importance [N, n]. A weight is felt by a share p, the density
+    [N, n], of all inputs, and so is a bias below 0; one above 0 is felt by all, also the empty
+    ones, and has the unit p. (With p for either sign twenty features at p = 0.001 do not converge.)
+    The penalty [N], relative to the scale, adds its own curvature to that of weights.
     """
+    n = density.shape[-1]
+    m = x.shape[-1] // n - 1
     share = importance / importance.sum(-1, keepdim=True)
     weight = (share.clamp(min=1e-4) + penalty[..., None]).rsqrt()
-    bias = density**BIAS_UNIT * share.clamp(min=1e-4).rsqrt()
+    bias = torch.where(x[..., m * n :] < 0, 1, density) * share.clamp(min=1e-4).rsqrt()
     return torch.cat([*[weight] * m, bias], -1)
 
 
