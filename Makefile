@@ -76,10 +76,10 @@ mutants: $(VENV) ## mistakes put into copies, one at a time: does a test notice 
 
 proofs: $(VENV) ## every theorem, proved again from scratch
 	@mkdir -p build
-	@for theorem in one_axis smallest hexagon rare; do \
+	@for theorem in one_axis "smallest --table build/smallest.csv" hexagon rare; do \
 	  $(PY) -m common.proofs.$$theorem || exit 1; done >build/proofs.txt || { cat build/proofs.txt; exit 1; }
 	@cat build/proofs.txt
-	@mv build/proofs.txt common/proofs/proofs.txt
+	@mv build/proofs.txt build/smallest.csv common/proofs/
 
 lab: $(VENV) ## JupyterLab with this project's kernel
 	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab

@@ -38,16 +38,25 @@ F, `outputs` and `weights` the bounds of G and L, `candidates` models to compare
 
 import argparse
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from pathlib import Path
 
 import numpy as np
 
 from common.proofs.candidates import find_values
-from common.proofs.weights import FINEST, PHASES, Cells, cover
+from common.proofs.rounding import down
+from common.proofs.weights import DEDICATED, DROPPED, FINEST, OTHER, PAIR, PHASES, Cells, cover
 
-DENSITIES = 0.01 ** (np.arange(0, 40, 5) / 39)  # every fifth of the 40 in SMALLEST.md
+DENSITIES = 0.01 ** (np.arange(40) / 39)
 RELATIVE_IMPORTANCES = 10.0 ** np.linspace(-1, 1, 40)
 PENALTIES = np.array([0.0, 0.001, 0.003, 0.01, 0.03, 0.1])
 TOLERANCE = 1e-5  # relative: the proven minimum is no further below the value found
+LETTERS = {DROPPED: "-", DEDICATED: "D", PAIR: "P", OTHER: "o"}  # of phases; "?": not proven
+UNITS = (
+    "# units: loss of one input, importances 1 and r; the global minimum of L + penalty R is not "
+    "below the number; every global minimum is a - feature 2 dropped, D feature 1 dropped, P pair, "
+    "o other, ? not proven"
+)
 
 
 @dataclass
@@ -115,19 +124,67 @@ def report(proof):
         yield f"    penalty {penalty:g}: {', '.join(counts)}, not proven {unproven}"
 
 
+def rows(proof):
+    """Rows of the table of what is proved, one a penalty: texts.
+
+    density, penalty; a letter of LETTERS for each relative importance, the phase that every global
+    minimum has there; and for each a number that the global minimum is not below.
+    """
+    for penalty, phase, proven, value, ratio in zip(
+        proof.penalty, proof.phase, proof.proven, proof.value, proof.ratio, strict=True
+    ):
+        letters = (LETTERS[code] if sure else "?" for code, sure in zip(phase, proven, strict=True))
+        least = (rounded_down(down(v * share)) for v, share in zip(value, ratio, strict=True))
+        yield ",".join([repr(proof.density), repr(float(penalty)), "".join(letters), *least])
+
+
+def rounded_down(number):
+    """The text of a decimal number of 7 digits that is not above a number > 0."""
+    exact = Decimal(float(number))
+    return str(exact.quantize(Decimal(1).scaleb(exact.adjusted() - 6), ROUND_FLOOR))
+
+
+def header(relative_importance):
+    """The table's first lines."""
+    names = ",".join(f"r={float(r)!r}" for r in relative_importance)
+    return f"{UNITS}\ndensity,penalty,phases,{names}\n"
+
+
+def read(path=None):
+    """What a table says, without a path that of `make proofs`: {density [D], penalty [P],
+    relative_importance [R], phase [D, P, R] (letters), minimum [D, P, R]: from below}."""
+    path = Path(path or Path(__file__).with_name("smallest.csv"))
+    _, names, *lines = path.read_text().splitlines()
+    table = [line.split(",") for line in lines]
+    density, penalty = (list(dict.fromkeys(float(row[k]) for row in table)) for k in (0, 1))
+    shape = len(density), len(penalty), -1
+    return {
+        "density": np.array(density),
+        "relative_importance": np.array([float(name[2:]) for name in names.split(",")[3:]]),
+        "penalty": np.array(penalty),
+        "phase": np.array([list(row[2]) for row in table]).reshape(shape),
+        "minimum": np.array([row[3:] for row in table], float).reshape(shape),
+    }
+
+
 def main():
     parser = argparse.ArgumentParser(description="Global minima of the smallest model, proved.")
     parser.add_argument(
         "--density", type=float, nargs="+", help="these alone, with a line for every penalty"
     )
-    chosen = parser.parse_args().density
-    for density in chosen or DENSITIES:
+    parser.add_argument("--table", type=Path, help="where a table of what is proved goes")
+    arguments = parser.parse_args()
+    table = [header(RELATIVE_IMPORTANCES)]
+    for density in arguments.density or DENSITIES:
         proof = prove(density)
         lines = list(report(proof))
-        print("\n".join(lines if chosen else lines[:1]), flush=True)
+        print("\n".join(lines if arguments.density else lines[:1]), flush=True)
         failed = (proof.ratio < 1 - TOLERANCE).sum()
         if failed:
             raise SystemExit(f"density {density:g}: the value is not proved in {failed} cells")
+        table += [f"{row}\n" for row in rows(proof)]
+    if arguments.table:
+        arguments.table.write_text("".join(table))
 
 
 if __name__ == "__main__":
