@@ -44,6 +44,7 @@ Phase diagrams
     phases.diagram              window, exact map, phases of cells, boundaries, agreement
     phases.trained              trained models of every cell: aggregation, stuck runs
     phases.landscape            two features in one dimension: onset, tricritical points
+    phases.meeting              where minima with a penalty have the same value
     phases.transition           its minima followed through the transition
     phases.compression          density against compression: the fates of features
     phases.plots                pictures of phase diagrams

@@ -14,12 +14,16 @@ from common.exact.bfgs import minimise_batch, with_gradient
 from common.exact.linear import feature_variance
 from common.parallel import one_thread
 from common.phases.diagram import importances
+from common.phases.meeting import NAMES, meet
 
 TOLERANCE = 1e-6  # gradient at a minimum, relative to the loss of a model that outputs 0
 ROUNDS = 100  # evaluations of a minimisation
 FIRST_WEIGHTS = (0.1, 0.2, 0.35, 0.55, 0.75, 1.0)  # from which `exact_boundary` looks for a pair
 PAYS = 1e-11  # a loss this share below the linear one is lower: ten times its rounding
 CLOSE = {"xatol": 0, "xrtol": 1e-8}  # of a boundary, which costs minimisations
+# With the quadratic equation for beta, kappa = 0 becomes a polynomial in the density, of degree 9.
+# Three of its roots lie between 0 and 1: two tricritical points, and one with the other beta.
+TRICRITICAL = 81, -756, 3546, -9882, 17265, -19449, 14188, -6496, 1696, -192
 
 
 def interference_cost(density):
@@ -30,7 +34,9 @@ def interference_cost(density):
 
         Q(p) = min over beta of  p (s2 + (beta - p/2)^2 / 4) + S^2 beta^2 + S p beta^3 / 3,
 
-    with s2 = p/3 - p^2/4 and S = 1 - p.
+    with s2 = p/3 - p^2/4 and S = 1 - p. The best beta is the root >= 0 of
+
+        S p beta^2 + (p/2 + 2 S^2) beta - p^2 / 4 = 0.
     """
     p = torch.as_tensor(density, dtype=torch.float64)
     S, beta = 1 - p, _best_bias(p)
@@ -47,13 +53,14 @@ def _best_bias(p):
     return -2 * constant / (linear + root)
 
 
-def linear_is_stable_from(density):
-    """Relative importance [...] above which W = (0, 1) is a local minimum: s2 / Q.
+def linear_is_stable_from(density, penalty=0.0):
+    """Relative importance [...] above which W = (0, 1) is a local minimum: (s2 - 2 lambda) / Q.
 
-    The first output gains s2 a^2 from a weak first weight, the second one loses r Q a^2.
+    The first output gains s2 a^2 from a weak first weight, the second one loses r Q a^2, and the
+    penalty lambda on 2 w_1^2 w_2^2 is 2 lambda a^2.
     """
     p = torch.as_tensor(density, dtype=torch.float64)
-    return feature_variance(p) / interference_cost(p)
+    return (feature_variance(p) - 2 * penalty) / interference_cost(p)
 
 
 def linear_is_stable_above(relative_importance):
@@ -134,37 +141,72 @@ def _best_pair(density, r):
     return loss.reshape(len(first), -1).min(0).values
 
 
-@one_thread()
 def corner():
-    """Relative importance r > 1 up to which superposition pays at density 1 too (from 1/r on)."""
-    found = find_root(lambda r: _linear_wins(np.ones_like(r), r), ([1.0], [1.1]), tolerances=CLOSE)
-    return found.x.item()
+    """Relative importance r > 1 up to which superposition pays at density 1 too (from 1/r on).
+
+    There a weak pair has the loss of the linear minimum.
+    """
+    return meet([[-0.2, 1.0]], [[0.58, 0.11]], (1.01, 1.0, 0.0), NAMES[:1]).relative_importance
 
 
-def cubic_coefficient(density):
-    """k [...] in  L - L_linear = k s2 a^3 + ...  where the linear minimum loses its stability.
+def weak_end():
+    """The Meeting of linear minimum, weak pair and strong pair without a penalty: for r above its
+    relative importance the linear minimum is left for the strong pair at once."""
+    weak, strong = ([-0.015, 1.0], [0.26, 0.0013]), ([-0.76, 1.02], [0.2, 0.07])
+    return meet(*zip(weak, strong, strict=True), (1.773, 0.5115, 0.0), NAMES[:2])
 
-    Below 0 the transition there is first-order, above 0 continuous. With c = 1 + g a, the first
-    output adds 2 g s2. Of the second one the error where x_2 is active is
-    a (beta - x_1 + 2 g x_2) + a^2 (g^2 x_2 - g x_1), cut off where the ReLU is 0 (the term with
-    (1 - beta)^4), and where it is not active it is a relu(beta - c x_1).
+
+def cubic_coefficient(density, penalty=0.0):
+    """kappa [...] in  L + lambda R - s2 = kappa s2 a^3 + ...  where W = (0, 1) loses its stability.
+
+    Below 0 the transition there is first-order, above 0 continuous. With c = 1 + g a the first
+    output loses 2 g s2, the second one r K and the penalty 4 lambda g, of a^3 each; r is that of
+    `linear_is_stable_from`, so that
+
+        kappa = 2 g (1 + 2 lambda / s2) + (1 - 2 lambda / s2) K / Q,      S = 1 - p,
+        K = p [2 g s2 + p g^2 / 3 - p (1 - beta)^4 / 6 - S g beta^3 / 3],  g = 3/4 (p/2 - beta).
     """
     p = torch.as_tensor(density, dtype=torch.float64)
-    beta = _best_bias(p)
-    g = -0.75 * (beta - p / 2)
-    active = 2 * g * feature_variance(p) + p * g**2 / 3 - p * (1 - beta) ** 4 / 6
-    return 2 * g + p * (active - (1 - p) * g * beta**3 / 3) / interference_cost(p)
+    s2, g, K = feature_variance(p), *_third_order(p)
+    share = 2 * torch.as_tensor(penalty, dtype=torch.float64) / s2
+    return 2 * g * (1 + share) + (1 - share) * K / interference_cost(p)
 
 
-def tricritical(low, high):
-    """(relative importance, density) between the densities `low` and `high` where k changes sign.
+def _third_order(p):
+    """g and K [...] of `cubic_coefficient`.
 
-    Returns None where it does not.
+    Of the second output the error where x_2 is active is a (beta - x_1 + 2 g x_2) +
+    a^2 (g^2 x_2 - g x_1), cut off where the ReLU is 0 (the term with (1 - beta)^4), and where it
+    is not active it is a relu(beta - c x_1).
     """
-    found = find_root(lambda p: cubic_coefficient(p).numpy(), (low, high))
+    beta = _best_bias(p)
+    g = 0.75 * (p / 2 - beta)
+    active = 2 * g * feature_variance(p) + p * g**2 / 3 - p * (1 - beta) ** 4 / 6
+    return g, p * (active - (1 - p) * g * beta**3 / 3)
+
+
+def tricritical(low, high, penalty=0.0):
+    """(relative importance, density) between the densities `low` and `high` where kappa changes
+    sign. Returns None where it does not.
+
+    Without a penalty the density is a root of the polynomial TRICRITICAL.
+    """
+    found = find_root(lambda p: cubic_coefficient(p, penalty).numpy(), (low, high))
     if not found.success:
         return None
-    return linear_is_stable_from(found.x).item(), found.x.item()
+    return linear_is_stable_from(found.x, penalty).item(), found.x.item()
+
+
+def tricritical_penalty(density):
+    """The penalty [...] at which kappa is 0, and the relative importance [...] where that is.
+
+    kappa is linear in lambda: the line of tricritical points, density by density. A penalty below 0
+    or a relative importance below 1 is no such point.
+    """
+    p = torch.as_tensor(density, dtype=torch.float64)
+    s2, Q, (g, K) = feature_variance(p), interference_cost(p), _third_order(p)
+    penalty = s2 * (K + 2 * g * Q) / (2 * (K - 2 * g * Q))
+    return penalty, linear_is_stable_from(p, penalty)
 
 
 def basin(first, second, density, relative_importance):
