@@ -45,10 +45,12 @@ Phase diagrams
     phases.trained              trained models of every cell: aggregation, stuck runs
     phases.landscape            two features in one dimension: onset, tricritical points
     phases.meeting              where minima with a penalty have the same value
+    phases.penalty              where a penalty ends superposition
     phases.transition           its minima followed through the transition
     phases.compression          density against compression: the fates of features
     phases.plots                pictures of phase diagrams
     phases.transition_plots     pictures of the transition
+    phases.penalty_plots        superposition as an island, the penalty as a sea
     phases.compression_plots    pictures of the map of compression
 
 Theorems, proved in arithmetic that rounds outward

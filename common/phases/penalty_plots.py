@@ -1,0 +1,176 @@
+"""Pictures of the smallest model with a penalty: superposition as an island, the penalty as a sea.
+
+Where superposition pays lambda_c(r, p) is a height above the sea. At a penalty lambda all land
+below that height is flooded; on the shore superposition ends, on a beach continuously, at a cliff
+in a jump.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LightSource, LinearSegmentedColormap, to_rgb
+from matplotlib.lines import Line2D
+
+from common.phases import diagram, plots as phase_plots
+from common.phases.plots import THEORY_LINE, log_ticks
+from common.plots.style import array, cell_edges
+from common.theory import DEDICATED, DROPPED, PAIRED
+
+LAND = LinearSegmentedColormap.from_list(
+    "land", ["#6fa86a", "#a9c77c", "#ead9a2", "#cda06c", "#97694d", "#f4efe9"]
+)
+SEA, BEACH, CLIFF = to_rgb("#cfe3f1"), "#ffdf3d", "#3a2418"
+PROVEN = {"-": DROPPED, "D": DEDICATED, "P": PAIRED}  # letters of the table of proven phases
+WEIGHTS = "0.45", "#2f4fbf"  # of the first feature and of the extra one
+ENDS = "#2a9d8f", "#4361ee", "#111111"  # of what is drawn on the map of jumps
+WEAK, STRONG = "#f6c9b0", "#d96a57"
+SUN = LightSource(azdeg=315, altdeg=45)
+EXAGGERATED = 25  # cells: the summit's height in the shading
+
+
+def topography(density, relative_importance, height, jump, levels, ax):
+    """The heights lambda_c [R, C] as a shaded map, with the shore at every penalty of `levels`.
+
+    jump [R, C] : the smaller weight just before superposition ends; 0 on a beach.
+    """
+    height, jump = array(height), array(jump)
+    relief = height / height.max()
+    colors = SUN.shade_rgb(LAND(relief)[..., :3], EXAGGERATED * relief, blend_mode="soft")
+    colors[height == 0] = SEA
+    edges = cell_edges(relative_importance, log=True), cell_edges(density, log=True)
+    ax.pcolormesh(*edges, colors, rasterized=True)
+    phase_plots.map_axes(ax, density, relative_importance)
+    return shores(density, relative_importance, height, jump, levels, ax)
+
+
+def shores(density, relative_importance, height, jump, levels, ax, numbers=True):
+    """Lines of equal height [R, C]: beach where `jump` [R, C] is 0, cliff elsewhere."""
+    place = array(relative_importance), array(density)
+    lines = ax.contour(*place, height, levels, colors=[CLIFF], linewidths=1.1)
+    if numbers:
+        ax.clabel(lines, fmt="%g", fontsize=7, inline_spacing=2)
+    flat = np.ma.masked_where(array(jump) > 0, height)
+    ax.contour(*place, flat, levels, colors=[BEACH], linewidths=2.4)
+    return ax.figure
+
+
+def section(density, height, jump, takeover, fixed, points, ax):
+    """The island cut along equal importances, over densities: what the optimum is at each penalty.
+
+    height, jump, fixed [R] : lambda_c over `density` [R], the smaller weight just before, and what
+                              the fixed weights say.
+    takeover                : densities and penalties [T] where a strong pair takes over from a weak
+                              one.
+    points                  : {name: (density, penalty)} to be marked.
+    """
+    p, height, jump, fixed = (array(v) for v in (density, height, jump, fixed))
+    border, at = (array(v) for v in takeover)
+    below = np.interp(p, border[::-1], at[::-1])  # the pair is weak from here up to the shore
+    weak = (p > border.min()) & (below < height)
+    ax.fill_between(p, height, color=STRONG, lw=0)
+    ax.fill_between(p, below, height, where=weak, color=WEAK, lw=0)
+    ax.plot(border, at, color=CLIFF, lw=1.2)
+    ax.plot(p, height, color=CLIFF, lw=1.6)
+    ax.plot(p, np.where(jump == 0, height, np.nan), color=BEACH, lw=2.4)
+    ax.plot(p, np.where(fixed > 0, fixed, np.nan), **THEORY_LINE)
+    for name, (x, y) in points.items():
+        ax.plot(x, y, "o", color="black", ms=4)
+        ax.annotate(name, (x, y), (6, 3), textcoords="offset points", size=8)
+    ax.set(xlim=(p.min(), 1), ylim=(0, 1.08 * height.max()))
+    ax.set(xlabel="density", ylabel=r"penalty $\lambda$")
+    log_ticks([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1], ax)
+    return ax.figure
+
+
+def islands(W, penalties, window, shore, edge):
+    """The exact optimum W [P, R, C, 1, 2] at each penalty, in the two channels of the paper's
+    diagram: the extra feature's norm and superposition. Returns the figure.
+
+    window : (density [R], relative importance [C]).
+    shore  : (density, relative importance, height, jump) for `shores`.
+    edge   : relative importance [N] >= 1, density [N] below which superposition pays without a
+             penalty, and whether it begins continuously there [N].
+    """
+    columns = (len(penalties) + 1) // 2
+    fig, axes = plt.subplots(2, columns, figsize=(2.1 * columns, 4.6), squeeze=False)
+    for k, (ax, penalty) in enumerate(zip(axes.flat, penalties, strict=False)):
+        title = f"penalty {penalty:g}"
+        channels = diagram.extra_feature(W[k])
+        phase_plots.two_channel_map(*channels, *window, ax, title, ylabel=k % columns == 0)
+        _shore(penalty, shore, edge, ax)
+        if k < columns:
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
+    for ax in axes.flat[len(penalties) :]:
+        ax.set_axis_off()
+    return fig
+
+
+def jump_map(density, relative_importance, jump, height, lines, ax):
+    """The smaller weight just before superposition ends [R, C], and `lines` {name: (relative
+    importances, densities)} on it. Returns what a colour bar needs."""
+    edges = cell_edges(relative_importance, log=True), cell_edges(density, log=True)
+    shown = np.ma.masked_where(array(height) == 0, array(jump))
+    mesh = ax.pcolormesh(*edges, shown, cmap="magma_r", vmin=0, vmax=0.85, rasterized=True)
+    phase_plots.map_axes(ax, density, relative_importance)
+    ax.set_facecolor(SEA)
+    for (name, (x, y)), color in zip(lines.items(), ENDS, strict=False):
+        ax.plot(array(x), array(y), color=color, lw=2.2, label=name)
+    return mesh
+
+
+def on_the_way(shares, weights, kept, titles, axes):
+    """Both weights [T, 2] (above) and the share of the saving that is kept [T] (below), over the
+    penalty as a share of lambda_c [T]; a column for each of `titles`."""
+    for k, title in enumerate(titles):
+        upper, lower = axes[0, k], axes[1, k]
+        for size, color in zip(array(weights[k]).T, (WEIGHTS), strict=True):
+            upper.plot(shares, size, color=color)
+        lower.plot(shares, array(kept[k]), color="0.2")
+        upper.set(title=title, ylim=(-0.03, 1.1))
+        lower.set(ylim=(-3, 103), xlabel=r"penalty / $\lambda_c$")
+    axes[0, 0].set_ylabel("size of the weights")
+    axes[1, 0].set_ylabel("saving kept (%)")
+    return axes[0, 0].figure
+
+
+def _shore(penalty, shore, edge, ax):
+    """The shore at a penalty; without one that is the `edge` of superposition for free."""
+    if penalty > 0:
+        shores(*shore, [penalty], ax, numbers=False)
+        return
+    r, density, continuous = (array(v) for v in edge)
+    for x in (r, 1 / r):
+        ax.plot(x, density, color=CLIFF, lw=1.1)
+        ax.plot(x, np.where(continuous, density, np.nan), color=BEACH, lw=2.4)
+
+
+def proven_maps(proven, shore, edge):
+    """Proven phases, as `proofs.smallest.read` has them, a map for each penalty; white: not proven.
+
+    shore, edge : as for `islands`. Returns the figure.
+    """
+    codes = np.full(proven["phase"].shape, diagram.PHASES.index(diagram.OTHER))
+    for letter, name in PROVEN.items():
+        codes[proven["phase"] == letter] = diagram.PHASES.index(name)
+    window = proven["density"], proven["relative_importance"]
+    fig, axes = plt.subplots(2, 3, figsize=(6.6, 4.7))
+    for k, (ax, penalty) in enumerate(zip(axes.flat, proven["penalty"], strict=True)):
+        title = f"penalty {penalty:g}"
+        phase_plots.phase_map(codes[:, k], *window, ax, title, ylabel=k % 3 == 0)
+        _shore(penalty, shore, edge, ax)
+        if k < 3:
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)
+    phase_plots.phase_legend(fig, codes)
+    return fig
+
+
+def shore_legend(fig, more):
+    """Names of the two kinds of shore, and of further lines {name: style}, below a figure."""
+    styles = {
+        "cliff: a jump": {"color": CLIFF, "lw": 1.4},
+        "beach: continuous": {"color": BEACH, "lw": 2.6},
+        **more,
+    }
+    handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
