@@ -109,3 +109,13 @@ def test_a_density_of_each_feature(hidden):
         assert torch.allclose(runs.loss.min(1).values, expected, rtol=1e-6)
     one = train_restarts(3, 2, p[0], None, restarts=2, recipe=recipe, per_feature=True)
     assert one.W.shape == (1, 2, 2, 3)
+
+
+def test_every_seed_draws_inputs_of_its_own(monkeypatch):
+    """From the same initial weights: `train` is told of the seed."""
+    ends = []
+    for seed in (0, 1):
+        model = ToyModel(4, 2, 15, generator=torch.Generator().manual_seed(0))
+        monkeypatch.setattr(restarts, "ToyModel", lambda *_, model=model, **__: model)
+        ends.append(run(seed=seed).W)
+    assert not torch.isclose(*ends).any()
