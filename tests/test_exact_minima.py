@@ -8,7 +8,7 @@ from oracles import rational_loss
 from common import geometry
 from common.data import SparseFeatures, importance_decay
 from common.exact import interference_penalty, minimise, polish, population_loss, problem
-from common.exact.bfgs import minimise_batch
+from common.exact.bfgs import _State, _update, minimise_batch
 from common.model import ToyModel
 from common.theory import candidate_losses, linear_optimum
 from common.training import estimate_loss
@@ -165,7 +165,7 @@ def test_polish_finds_the_minimum_next_to_a_model():
 
 
 def test_a_penalty_is_of_the_objective_and_not_of_the_loss():
-    """One cell a penalty, against scipy's simplex on w, b: the least L + lambda 2 (w_1 w_2)^2."""
+    """One cell a penalty, against scipy's BFGS on w, b: the least L + lambda 2 (w_1 w_2)^2."""
     penalties, importance = [0.0, 0.003, 0.02], torch.tensor([1.0, 0.8]).double()
     best = minimise(2, 1, 0.2, importance, penalty=penalties)
     assert best.converged.all()
@@ -175,18 +175,16 @@ def test_a_penalty_is_of_the_objective_and_not_of_the_loss():
     assert torch.allclose(best.loss, loss, rtol=1e-12)
     assert torch.allclose(best.objective, loss + torch.tensor(penalties) * R, rtol=1e-12)
 
-    def objective(x, penalty):
-        W, b = torch.tensor(x[None, :2]), torch.tensor(x[2:])
-        loss = population_loss(W, b, 0.2, importance).item()
-        return loss + penalty * 2 * (x[0] * x[1]) ** 2
+    def objective(v, penalty):
+        x = torch.tensor(v, requires_grad=True)
+        loss = population_loss(x[None, :2], x[2:], 0.2, importance)
+        (loss + penalty * 2 * (x[0] * x[1]) ** 2).backward()
+        return (loss + penalty * 2 * (x[0] * x[1]) ** 2).item(), x.grad.numpy()
 
-    options = {"xatol": 1e-7, "fatol": 1e-12, "maxiter": 1500}
     for penalty, found in zip(penalties, best.objective.tolist(), strict=True):
         ends = [
-            scipy.optimize.minimize(
-                objective, start, (penalty,), method="Nelder-Mead", options=options
-            ).fun
-            for start in ([0.9, -0.8, 0, 0], [1, 0.1, 0, 0.1])
+            scipy.optimize.minimize(objective, start, (penalty,), jac=True, tol=1e-10).fun
+            for start in ([0.9, -0.8, -0.01, -0.01], [1, 0.1, 0.01, 0.1])
         ]
         assert found == pytest.approx(min(ends), rel=1e-8)
 
@@ -243,6 +241,82 @@ def test_batches_of_rosenbrock_and_quadratics():
     minimum = torch.where(torch.arange(50)[:, None] % 2 == 0, 1.0, 0.0)
     assert found.converged.all()
     assert torch.allclose(found.x - centre, minimum.double(), atol=1e-6)
+
+
+def test_one_update_maps_the_change_of_the_gradient_to_the_step(generator):
+    """What defines the BFGS update: H y = s, H stays symmetric and positive definite."""
+    x, trial, gradient, new = torch.randn(4, 1, 5, generator=generator, dtype=torch.float64)
+    s = trial - x
+    new = new + (2 - (new - gradient) @ s.T) / (s @ s.T) * s  # so that s.y = 2
+    value = torch.zeros(1, dtype=torch.float64)
+    diagonal = torch.linspace(0.5, 2, 5, dtype=torch.float64)[None]
+    state = _State.begin(*(v.numpy() for v in (x, value, gradient, diagonal)))
+    _update(0, trial[0].numpy(), new[0].numpy(), state, torch.empty(5).double().numpy())
+    H = torch.from_numpy(state.inverse[0])
+    assert torch.allclose(H @ (new - gradient)[0], s[0], atol=1e-12)
+    assert torch.allclose(H, H.T, atol=1e-12)
+    assert torch.linalg.eigvalsh(H)[0] > 0
+
+
+def test_convergence_is_of_the_size_of_the_gradient():
+    """A value that falls for ever has a gradient, a negative one."""
+    found = minimise_batch(
+        lambda x, index: (-x.sum(1), -torch.ones_like(x)),
+        torch.zeros(1, 1).double(), torch.ones(1, 1).double(), tolerance=1e-8, rounds=3,
+    )  # fmt: skip
+    assert not found.converged[0] and found.gradient[0] == 1
+
+
+def test_neighbours_are_all_next_cells_of_the_grid():
+    """Of 3 x 4 cells, those that differ by one step along one axis."""
+    steps = [(-1, 0), (1, 0), (0, -1), (0, 1)]
+    found = [n.tolist() for n in problem.neighbours(torch.Size([3, 4]))]
+    for cell in range(12):
+        row, column = divmod(cell, 4)
+        near = [(row + i, column + j) for i, j in steps]
+        inside = {4 * i + j for i, j in near if 0 <= i < 3 and 0 <= j < 4}
+        assert {index[cell] for index in found} - {cell} == inside
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_neighbours_optimum_is_tried(far, monkeypatch):
+    """Starts that know only one cell's minimum, which is the other's as well: the search from its
+    neighbour is what lowers the second cell; and it never raises any."""
+    best = minimise(2, 1, [0.2, 0.19], restarts=16)
+    minimised = problem.Problem.minimise
+    calls = []
+
+    def crippled(self, x, cell):
+        found = minimised(self, x, cell)
+        calls.append(len(x))
+        if len(calls) == 1:  # the starts: the last cell gets a model that outputs 0
+            found.x[cell == 1] = 0 if far else found.x[cell == 1]
+            found.value[cell == 1] += 1.0 if far else 0.0
+        return found
+
+    monkeypatch.setattr(problem.Problem, "minimise", crippled)
+    monkeypatch.setattr("common.exact.minima._rearrange", lambda problem, found: None)
+    again = minimise(2, 1, [0.2, 0.19], restarts=16)
+    assert torch.allclose(again.loss, best.loss, rtol=1e-9)
+    assert again.improved == (0.5 if far else 0)
+
+
+def test_polish_measures_how_far_gram_matrix_and_biases_moved():
+    """From the minimum with its biases moved alone, and turned round, which is no distance."""
+    best = minimise(2, 1, 0.2)
+    W, b, _, moved = polish(-best.W, best.b + 0.01, 0.2)
+    gram = torch.cat([(W.T @ W - best.W.T @ best.W).flatten(), b - best.b - 0.01])
+    assert moved.item() == pytest.approx(gram.norm().item(), rel=1e-9)
+    assert moved > 0.01
+
+
+def test_biases_have_the_unit_of_their_side():
+    """A bias above 0 is felt by all inputs, others and weights by a share p."""
+    x = torch.tensor([[1.0, -1.0, 0.2, -0.2]]).double()
+    density, importance = torch.tensor([[0.01, 0.01]]).double(), torch.ones(1, 2).double()
+    units = problem.natural_units(x, density, importance, torch.zeros(1).double())
+    assert units[0, 2] == pytest.approx(0.01 * units[0, 0].item())
+    assert units[0, 3] == units[0, 0] == units[0, 1]
 
 
 def test_a_problem_that_gains_nothing_is_given_up():
