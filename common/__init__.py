@@ -27,7 +27,7 @@ The exact loss
     exact.checks                arguments checked, with errors that name the bad value
     exact.minima                minimise: every cell of a grid; polish: from a given model
     exact.branches              where the optimum changes with the density, and whether it jumps
-    exact.compiled              the loss of few features and its minimisation, compiled
+    exact.compiled              the loss of few features with its gradient, compiled
     exact.bfgs                  quasi-Newton minimisation of many small problems at once
     exact.problem               a grid of minimisation problems: scales, starts, neighbours
     exact.truncated             minima of the inputs with few active features alone

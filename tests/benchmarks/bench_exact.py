@@ -36,7 +36,7 @@ def phase_map(n, m, side, restarts):
 
 
 @pytest.mark.parametrize(
-    ("n", "m", "side", "restarts", "at_least"), [(2, 1, 256, 16, 20_000), (3, 2, 128, 32, 3000)]
+    ("n", "m", "side", "restarts", "at_least"), [(2, 1, 256, 16, 20_000), (3, 2, 128, 32, 7000)]
 )
 def test_phase_map(n, m, side, restarts, at_least):
     """The whole map, converged, against ten thousand steps of sampling a start; under 3 GB."""
