@@ -260,9 +260,10 @@ def test_vectors_are_drawn_where_the_columns_of_w_point():
     assert np.allclose(dotted, [[style.LIMIT, 0], [0, -style.LIMIT]])
 
 
-def test_a_dead_feature_has_no_dotted_continuation():
+@pytest.mark.parametrize("length", [0, 0.04])
+def test_a_dead_feature_has_no_dotted_continuation(length):
     _, ax = plt.subplots()
-    style.feature_vectors(np.zeros((2, 1)), ax)
+    style.feature_vectors(np.array([[length], [0.0]]), ax)
     assert not [line for line in ax.lines if line.get_linestyle() == ":"]
 
 

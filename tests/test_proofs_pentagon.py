@@ -389,6 +389,9 @@ def searched_boxes(rng, shape, budget):
     dropped, k = cheap[:, :2000], rng.choice([0, 2], 2000)  # nearly, one of the two
     dropped[k, np.arange(2000)] = 10 ** rng.uniform(-3, -0.5, 2000)
     dropped[k + 1, np.arange(2000)] = rng.uniform(-0.1, 0.4, 2000)
+    ends = [(0.3, 0, 0.1, -0.3, 0), (1.5, 0.4, 0.8, 0.1, 0.2)]  # one with a bias above 0
+    cheap[:, 2000:5000] = rng.uniform(*ends, (3000, 5)).T
+    cheap[:, 3500:5000] = cheap[[2, 3, 0, 1, 4], 3500:5000]
     at_ball = point + rng.uniform(-0.04, 0.04, (5, 3000)) * rng.choice([1, 0.3, 0.02], 3000)
     sizes = 10 ** rng.uniform(-3.5, -0.5, (1, 12000)) * np.array(pentagon.WEIGHTS)[:, None] ** -1
     sizes[:, 9000:] *= 0.1
@@ -462,16 +465,20 @@ def test_bounds_hold_to_the_last_digit():
 
 
 def test_boxes_of_the_ball_are_convex_where_that_is_said():
-    """Least eigenvalues of differences at points of the boxes, up to where it is 0."""
+    """Where the bracket is smooth, by least eigenvalues of its differences at points of boxes."""
     rng = np.random.default_rng(10)
     centre = SHAPE.point().middle()[:, None] + rng.uniform(-0.25, 0.25, (5, 500))
-    size = rng.choice([0, 1e-3, 1e-2, 0.1], 500) * rng.random((5, 500))
+    size = rng.choice([0, 1e-2, 0.1, 0.25], 500) * rng.random((5, 500))
     low, high = centre - size, centre + size
-    settled = pentagon.convex_boxes(low, high, SHAPE.mu)
+    with np.errstate(invalid="ignore"):  # boxes that reach beyond all angles
+        settled = pentagon.convex_boxes(low, high, SHAPE.mu)
     assert 50 < settled["positive definite"].sum() < 450
     for x in inside(low, high, rng, 4):
         assert (x[0] > x[2])[settled["mirrored"]].all()
         convex = settled["positive definite"]
+        a, b, a2, b2, g = x[:, convex]  # kinks inside (0, 1), directions that differ
+        assert (np.maximum(b, b2) < 0).all() and (g + np.minimum(b, b2) > 0).all()
+        assert (g < np.sqrt(a * a2)).all()
         assert (np.linalg.eigvalsh(differences(x[:, convex]))[:, 0] > -1e-5).all()
 
 

@@ -99,6 +99,14 @@ def test_arithmetic_encloses_the_exact_result():
         low, high = rounding.mul((x, x), (y, y))
         assert low < Fraction(x) * Fraction(y) < high
     assert rounding.mul((-1.0, 2.0), (-3.0, 5.0)) == pytest.approx((-6, 10))
+    for w, (least, most) in (
+        ((-2, 1), (0, 4)),
+        ((0.1, 0.3), (0.01, 0.09)),
+        ((-3, -0.7), (0.49, 9)),
+    ):
+        low, high = rounding.square(w)
+        assert low <= Fraction(min(map(abs, w))) ** 2 and Fraction(max(map(abs, w))) ** 2 <= high
+        assert (low, high) == pytest.approx((least, most))
 
 
 def boxes(generator, count):
