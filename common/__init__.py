@@ -47,6 +47,8 @@ Phase diagrams
     phases.meeting              where minima with a penalty have the same value
     phases.penalty              where a penalty ends superposition
     phases.transition           its minima followed through the transition
+    phases.flow                 noise-free gradient flow: ends, ways, second derivatives
+    phases.basins               which minimum it selects, from starts in a plane
     phases.compression          density against compression: the fates of features
     phases.plots                pictures of phase diagrams
     phases.transition_plots     pictures of the transition
