@@ -63,7 +63,9 @@ Theorems, proved in arithmetic that rounds outward
     proofs.polygon              regular polygons: loss, bounds in boxes, second derivatives
     proofs.pentagon             the pentagon is the optimum with one active feature
     proofs.hexagon              and the hexagon that of six features
-    proofs.rare                 the pentagon for very rare features, with the full loss
+    proofs.rare                 the pentagon for rare features, p < 0.001, with the full loss
+    proofs.nearby               near the pentagon: what curves upward, what downward
+    proofs.pairs                two active features: slopes and second derivatives
     proofs.one_axis             three features on one axis: a conjecture refuted, in fractions
     proofs.smallest             two features in one dimension: every minimum of the map enclosed
     proofs.candidates           its models, found by descents, and their loss from above

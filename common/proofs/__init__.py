@@ -7,7 +7,9 @@ statement   a statement, its proof printed; the arithmetic checked
 polygon     regular polygons with one active feature: loss, bounds in boxes, second derivatives
 pentagon    five features: the pentagon is the optimum
 hexagon     six features: the hexagon is the optimum
-rare        the full loss of five features at densities below 1e-6
+rare        the full loss of five features at densities below 0.001
+nearby      near the pentagon: what curves upward, and what downward
+pairs       two active features: slopes and second derivatives in boxes
 one_axis    what one dimension can store: a conjecture refuted by rational numbers
 smallest    two features in one dimension, with a penalty: minima enclosed, phases proved
 candidates  its models, found by descents, and their loss from above
@@ -16,5 +18,6 @@ outputs     the loss of one of its outputs over boxes, with the best bias
 moments     that loss, and the moments it consists of, enclosed
 rounding    numbers rounded outward, compiled
 
-The mathematics between the machine's steps: PROOF.md (pentagon, hexagon, rare), SMALLEST.md.
+The mathematics between the machine's steps: PROOF.md (pentagon, hexagon, rare and what it uses),
+SMALLEST.md.
 """

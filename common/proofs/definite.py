@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.proofs.intervals import Interval, enclose
+from common.proofs.intervals import Interval, enclose, where
 
 
 def positive_definite(matrices, valid):
@@ -14,10 +14,35 @@ def positive_definite(matrices, valid):
     valid = valid & np.isfinite(matrices.lo).all((1, 2)) & np.isfinite(matrices.hi).all((1, 2))
     S = whitening(np.where(valid[:, None, None], matrices.middle(), np.eye(matrices.lo.shape[-1])))
     scaled = product(product(Interval(np.swapaxes(S, 1, 2)), matrices), Interval(S))
-    beside = ~np.eye(S.shape[-1], dtype=bool)
+    return dominant(scaled, valid)
+
+
+def congruent(K, J, E, valid):
+    """Which J' K J + E, for all members of the intervals (boxes, k, k), are positive definite.
+
+    As above, with J S formed first: a direction that J S makes small stays small.
+    """
+    parts = [where(valid[:, None, None], x, np.eye(x.lo.shape[-1])) for x in (K, J, E)]
+    K, J, E = parts
+    middle = J.middle()
+    S = whitening(np.swapaxes(middle, 1, 2) @ K.middle() @ middle + E.middle())
+    moved = product(J, Interval(S))
+    scaled = product(product(transposed(moved), K), moved)
+    scaled = scaled + product(product(Interval(np.swapaxes(S, 1, 2)), E), Interval(S))
+    return dominant(scaled, valid)
+
+
+def transposed(x):
+    """The transposes of matrices (boxes, k, k)."""
+    return Interval(np.swapaxes(x.lo, 1, 2), np.swapaxes(x.hi, 1, 2))
+
+
+def dominant(scaled, valid):
+    """Which symmetric matrices have a diagonal larger than the sum of what stands beside it."""
+    beside = ~np.eye(scaled.lo.shape[-1], dtype=bool)
     size = np.where(beside, np.maximum(-scaled.lo, scaled.hi), 0.0)
     total = enclose(0.0)
-    for j in range(S.shape[-1]):
+    for j in range(size.shape[-1]):
         total = total + size[:, :, j]
     diagonal = np.diagonal(scaled.lo, axis1=1, axis2=2)
     return valid & (diagonal > total.hi).all(1)

@@ -1,15 +1,19 @@
 """A statement with its constants, how a proof prints them, and a check of the arithmetic."""
 
+import re
 import sys
 import time
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 
 from common.proofs import intervals
 from common.proofs.intervals import Interval
+
+LOG = Path(__file__).with_name("proofs.txt")
 
 
 @dataclass
@@ -41,6 +45,17 @@ def prove(name, found):
     print(f"The theorem of the {name} {verdict}.", flush=True)
     print(f"({time.perf_counter() - begin:.1f} s)", file=sys.stderr)
     return 0 if proved else 1
+
+
+def committed():
+    """What `make proofs` printed when it last ran: theorem -> its Statements, in their order."""
+    theorems, found = {}, []
+    for line in LOG.read_text().splitlines():
+        if end := re.fullmatch(r"The theorem of the (.+) (is|is NOT) proved\.", line):
+            theorems[end[1]], found = found, []
+        elif statement := re.match(r"(proved|NOT PROVED) +(wide gaps|\S+) +(.+)", line):
+            found.append(Statement(statement[2], statement[3], statement[1] == "proved"))
+    return theorems
 
 
 def arithmetic(samples=200):
