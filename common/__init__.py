@@ -84,6 +84,7 @@ Getting features back
 
 Other models and data
     variants.polygons           regular polygons of equal features, and where they are minima
+    variants.one_active         exactly one active feature: loss, minima, pairs of neighbours
     variants.neurons            what neurons of a hidden ReLU respond to
     variants.deep               one more nonlinear layer
     variants.words              word frequencies of a real text
