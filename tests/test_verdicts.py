@@ -238,6 +238,12 @@ PLANTED = {
     ],
     "phase-order": [(HOLDS, {"theory_jump": tensor(0.1, 0.2)}),
                     (NOT, {"theory_jump": tensor(-0.1, 0.2)})],
+    "flow-basins": [
+        (HOLDS, {"pair_share": tensor(0.41, 0.59), "start_share": 0.81}),
+        (PART, {"pair_share": tensor(0.39, 0.5)}), (PART, {"pair_share": tensor(0.5, 0.61)}),
+        (PART, {"start_share": 0.79}),
+        (NOT, {"pair_share": tensor(0.39, 0.5), "start_share": 0.79}),
+    ],
 }  # fmt: skip
 
 
