@@ -268,6 +268,11 @@ def test_a_statement_needs_all_that_it_says(monkeypatch):
         monkeypatch.setattr(rare, name, value)
         assert not rare.excess(SHAPE).proved
         monkeypatch.undo()
+    monkeypatch.setattr(rare, "together", lambda *_: Interval(0.0))  # L2 = L3 = 0
+    assert rare.excess(SHAPE).proved  # but in L4 and L5 an output may err by more than 1
+    assert not rare.excess(replace(SHAPE, b=SHAPE.b + 0.3)).proved
+    assert not rare.excess(replace(SHAPE, g=SHAPE.g + 0.1)).proved
+    monkeypatch.undo()
     monkeypatch.setattr(rare, "DIP", 1e-7)
     assert not rare.dip(SHAPE, least).proved
     monkeypatch.undo()
@@ -345,6 +350,20 @@ def test_boxes_are_settled_for_a_reason_that_holds_inside_them():
     assert reasons["larger"][inside].mean() > 0.5 and 0.01 < reasons["outside"].mean() < 0.2
     for reason in ("mirrored", "outside", "larger"):
         assert 0 < reasons[reason].mean() < 1
+
+
+def test_what_two_active_features_gain_is_counted():
+    """Pairs above the target by themselves, and below it with two active features."""
+    rng = np.random.default_rng(10)
+    radii = 1.3 * np.array([[x] for x in (*nearby.INNER[:2], *nearby.INNER)])
+    polar = POINT[:, None] + radii * rng.uniform(-1, 1, (5, 200_000))
+    r, b, r2, b2, gap = polar
+    pair = [Interval(v) for v in polar]
+    cost, plain = (nearby.leaning(SHAPE, pair, q)[0].middle() for q in (rare.ODDS, 0.0))
+    between = (plain > 1.02e-5) & (cost < 0.98e-5)
+    x = np.stack([r * r, b, r2 * r2, b2, r * r2 * np.cos(gap)])[:, between]
+    assert between.sum() > 3
+    assert not rare.settled(SHAPE, x, x)["larger"].any()
 
 
 def test_the_full_loss_is_larger_near_the_pentagon_and_further_away():
