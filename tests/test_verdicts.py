@@ -217,6 +217,24 @@ PLANTED = {
         (PART, {"criteria.same_phase": tensor(1, 0.89)}),
         (NOT, {"criteria.same_phase": tensor(1, 0.89), "clear": 0.94}),
     ],
+    "pentagon-proved": [
+        (HOLDS, {"proved_live": True, "proved_log": True}),
+        (NOT, {"proved_live": False}), (NOT, {"proved_log": False}),
+    ],
+    "pentagon-seven": [
+        (HOLDS, {"never_lower": True, "seven": {5: 5, 7: 7, 8: 7, 9: 7}}),
+        (NOT, {"never_lower": False}),
+        (NOT, {"seven": {5: 5, 7: 7, 8: 8, 9: 7}}), (NOT, {"seven": {5: 5, 7: 6, 8: 7}}),
+    ],
+    "pentagon-range": [
+        (HOLDS, {"below": [True, True], "is_pentagon": bool, "takeover": MagicMock(below=True)}),
+        (NOT, {"below": [True, False]}), (NOT, {"takeover": MagicMock(below=False)}),
+    ],
+    "pentagon-penalty": [
+        (HOLDS, {"lower": [True, True], "triangle": tensor(0, 1) > 0}),
+        (PART, {"lower": [True, False]}),
+        (NOT, {"triangle": tensor(0, 0) > 0}),
+    ],
     "phase-onset": [
         (HOLDS, {"positive": tensor(0, 1, 1, 0) > 0, "span": tensor(0.1, 0.2, 0.3, 0.4),
                  "lower_p": 0.15, "upper_p": 0.35}),
