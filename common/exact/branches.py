@@ -76,8 +76,8 @@ class Model:
         A branch that is optimal at one density is also tried at the next ones, in both directions.
         """
         density = check_density(density).reshape(-1)
-        found = minimise(self.n, self.m, density, self.importance, **self.options)
-        parts = zip(density.tolist(), found.W, found.b, found.loss.tolist(), strict=True)
+        W, b, loss = self.lowest(density)
+        parts = zip(density.tolist(), W, b, loss.tolist(), strict=True)
         states = [self.settle(State(*part), part[0]) for part in parts]
         order = range(len(states))
         for path in (order, order[::-1]):
@@ -85,10 +85,22 @@ class Model:
                 states[k] = self._lower(states[k], self.follow(states[last], states[k].density))
         return states
 
+    def lowest(self, density):
+        """The lowest minimum from many starts at each density [D]: W [D, m, n], b [D, n], loss."""
+        found = minimise(self.n, self.m, density, self.importance, **self.options)
+        return found.W, found.b, found.loss
+
+    def polished(self, W, b, density):
+        """The minima next to W [K, m, n], b [K, n] at one density, and their loss [K]."""
+        return polish(W, b, density, self.importance, tolerance=TOLERANCE)[:3]
+
+    def loss(self, W, b, density):
+        """The loss [K] of W [K, m, n], b [K, n] at densities [K]."""
+        return population_loss(W, b, density, self.importance)
+
     def settle(self, state, density):
         """The minimum next to `state` at another density. Where it is a saddle it is left."""
-        W, b = state.W + self.nudges, state.b.expand(2, -1)
-        W, b, loss, _ = polish(W, b, density, self.importance, tolerance=TOLERANCE)
+        W, b, loss = self.polished(state.W + self.nudges, state.b.expand(2, -1), density)
         best = loss.argmin()
         return State(density, W[best], b[best], loss[best].item())
 
@@ -143,7 +155,8 @@ class Model:
 
     def crossing(self, above, below):
         """The Jump from the branch of `above` to that of `below`, a lower density at which it is
-        the better one. None where the branches do not meet: a third one lies between them."""
+        the better one. None where the branches do not meet in between: there is a third one."""
+        high, low = above.density, below.density
         while above.density != below.density:
             middle = math.sqrt(above.density * below.density)
             upper, lower = self.follow(above, middle), self.follow(below, middle)
@@ -159,7 +172,7 @@ class Model:
             step = max(-LONGEST_STEP, min(LONGEST_STEP, step))
             above, below, step = self._together(above, below, step)
             if abs(step) < ACCURACY:
-                return Jump(above.density, above, below)
+                return Jump(above.density, above, below) if low < above.density < high else None
         return None
 
     def _together(self, above, below, step):
@@ -174,7 +187,7 @@ class Model:
         """Derivative of the optimal loss by the density, which is that at fixed W and b."""
         p = state.density * torch.tensor([1 - DIFFERENCE, 1], dtype=torch.float64)
         W, b = state.W.expand(2, -1, -1), state.b.expand(2, -1)
-        below, here = population_loss(W, b, p, self.importance).tolist()
+        below, here = self.loss(W, b, p).tolist()
         return (here - below) / (state.density * DIFFERENCE)
 
     def vanishing(self, quantity, inside, outside):
