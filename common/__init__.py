@@ -50,6 +50,7 @@ Phase diagrams
     phases.flow                 noise-free gradient flow: ends, ways, second derivatives
     phases.basins               which minimum it selects, from starts in a plane
     phases.compression          density against compression: the fates of features
+    phases.one_axis             equal features on one axis: branches, rare limit, best split
     phases.plots                pictures of phase diagrams
     phases.transition_plots     pictures of the transition
     phases.penalty_plots        superposition as an island, the penalty as a sea
