@@ -51,7 +51,7 @@ PLANTED = {
     ],
     "basic-linear": [
         (HOLDS, {"criteria.as_linear": YES, "criteria.dedicated": YES,
-                 "linear": {"small": MagicMock(best=lambda: (0, 0))}}),
+                 "polished_linear": {"small": (0, 0, 0)}}),
         (PART, {"criteria.as_linear": NO}),
         (NOT, {"criteria.as_linear": NO, "criteria.dedicated": NO}),
     ],
