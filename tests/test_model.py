@@ -41,6 +41,13 @@ def test_default_scale_is_xaviers_for_one_model(generator):
     assert abs(W.std().item() / xavier_scale(40, 20) - 1) < 5 / (2 * W.numel()) ** 0.5
 
 
+def test_xaviers_scale_is_torchs_rule_on_one_matrix():
+    """The standard deviation of N normal draws has standard error s / sqrt(2 N)."""
+    torch.manual_seed(0)
+    W = torch.nn.init.xavier_normal_(torch.empty(300, 500))
+    assert abs(W.std().item() / xavier_scale(500, 300) - 1) < 5 / (2 * W.numel()) ** 0.5
+
+
 def test_authors_scale_is_torchs_rule_on_their_tensor():
     """sqrt(2 / (fan_in + fan_out)) with torch's own fans of a (instances, n, m) tensor."""
     for n, m, instances, published in ((5, 2, 10, 0.26), (20, 5, 7, 0.12)):
