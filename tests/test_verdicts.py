@@ -8,6 +8,7 @@ facts in place of what the run found.
 import ast
 import builtins
 import json
+from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -261,6 +262,14 @@ PLANTED = {
         (PART, {"pair_share": tensor(0.39, 0.5)}), (PART, {"pair_share": tensor(0.5, 0.61)}),
         (PART, {"start_share": 0.79}),
         (NOT, {"pair_share": tensor(0.39, 0.5), "start_share": 0.79}),
+    ],
+    "one-axis": [
+        (HOLDS, {"certificates": SimpleNamespace(check=tuple, CERTIFICATES=[(1, 2), (2, 3)]),
+                 "q": {2: tensor(0.1, 0.1), 3: tensor(0.14, 0.16)}, "p": tensor(0.1, 0.5),
+                 "third": 0.2, "feature_variance": lambda p: 0.05 + 0 * p}),
+        (PART, {"certificates": SimpleNamespace(check=tuple, CERTIFICATES=[(1, 2), (3, 3)])}),
+        (PART, {"third": 0.6}), (PART, {"q": {2: tensor(0.1, 0.1), 3: tensor(0.16, 0.16)}}),
+        (NOT, {"certificates": SimpleNamespace(check=tuple, CERTIFICATES=[(3, 2)]), "third": 0.6}),
     ],
 }  # fmt: skip
 
