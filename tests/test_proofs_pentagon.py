@@ -333,7 +333,7 @@ def test_a_statement_needs_all_that_it_says(monkeypatch):
     assert not pentagon.convex(wrong, budget, near).proved
     assert not pentagon.stable(SHAPE, excess=2e-3).proved
     assert not pentagon.stable(dataclasses.replace(SHAPE, bracket=SHAPE.bracket + 0.018)).proved
-    monkeypatch.setattr(pentagon, "cover", lambda *_: Cover({}, 1, False))
+    monkeypatch.setattr(pentagon, "cover", lambda *_: Cover({"larger": 1}, 1, False))
     assert not pentagon.convex(SHAPE, budget, near).proved
     assert not pentagon.away(SHAPE, budget, near).proved and not pentagon.stable(SHAPE).proved
 
