@@ -8,7 +8,7 @@ from oracles import rational_loss
 from common import geometry
 from common.data import SparseFeatures, importance_decay
 from common.exact import interference_penalty, minimise, polish, population_loss, problem
-from common.exact.bfgs import _State, _update, minimise_batch
+from common.exact.bfgs import Minima, _State, _update, minimise_batch
 from common.model import ToyModel
 from common.theory import candidate_losses, linear_optimum
 from common.training import estimate_loss
@@ -256,6 +256,12 @@ def test_one_update_maps_the_change_of_the_gradient_to_the_step(generator):
     assert torch.allclose(H @ (new - gradient)[0], s[0], atol=1e-12)
     assert torch.allclose(H, H.T, atol=1e-12)
     assert torch.linalg.eigvalsh(H)[0] > 0
+
+
+def test_the_lowest_of_the_starts_of_each_cell():
+    values = torch.tensor([3.0, 1.0, 2.0, 0.5, 4.0, 5.0])
+    found = Minima(torch.zeros(6, 1), values, torch.zeros(6), torch.ones(6).bool())
+    assert found.lowest_of(3).tolist() == [1, 3]
 
 
 def test_convergence_is_of_the_size_of_the_gradient():
