@@ -65,6 +65,13 @@ def test_a_live_notebook_shows_all_work_from_its_beginning_to_its_end(bars):
     assert all(done == total for _, total, done in bars)
 
 
+def test_one_piece_of_work_has_no_bar(bars):
+    for total in (0, 1, 2):
+        with parallel.progress("work", total) as done:
+            done(total)
+    assert bars == [["work", 2, 2]]
+
+
 def test_a_run_that_make_started_shows_nothing(bars, monkeypatch, tmp_path):
     monkeypatch.setenv(OUTPUT_VARIABLE, str(tmp_path))
     work()
