@@ -1,5 +1,10 @@
 """Compiled training steps, against autograd, torch's AdamW and the exact loss."""
 
+import hashlib
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -232,3 +237,37 @@ def test_an_instance_ends_the_same_whatever_stands_behind_it():
         train(model, SparseFeatures(5, 0.2), recipe=recipe, seed=3)
         ends.append(model.W.detach()[:3])
     assert torch.equal(*ends)
+
+
+def digest():
+    """Of the weights of some trained models: printed by processes whose code differs."""
+    found = hashlib.sha256()
+    for n, m, options in ((5, 2, {}), (20, 5, {"tied": False, "hidden": "relu"})):
+        for skip_empty in (False, True):
+            W = torch.linspace(-1, 1, 3 * m * n).sin().reshape(3, m, n)
+            model = ToyModel(n, m, 3, **options)
+            model.load_state_dict({name: 0.1 + 0 * v for name, v in model.state_dict().items()})
+            with torch.no_grad():
+                model.W.copy_(W)
+            data = SparseFeatures(n, [1, 0.1, 0.01], skip_empty=skip_empty)
+            train(model, data, recipe=Recipe(60, 300, 1e-2, 0.01, True, skip_empty))
+            for value in model.state_dict().values():
+                found.update(value.numpy().tobytes())
+    return found.hexdigest()
+
+
+@pytest.mark.slow
+def test_every_processor_gets_the_same_bits(tmp_path):
+    """Compiled for this processor and for the plainest of its kind, without wide instructions."""
+    code = "from test_steps import digest; print(digest())"
+    plain = {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "NUMBA_CACHE_DIR": str(tmp_path),
+    }
+    paths = {"PYTHONPATH": os.pathsep.join(["tests", "."])}
+    command = [sys.executable, "-c", code]
+    run = subprocess.run(
+        command, env=os.environ | plain | paths, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == digest()
