@@ -258,10 +258,21 @@ PLANTED = {
     "phase-order": [(HOLDS, {"theory_jump": tensor(0.1, 0.2)}),
                     (NOT, {"theory_jump": tensor(-0.1, 0.2)})],
     "flow-basins": [
-        (HOLDS, {"pair_share": tensor(0.41, 0.59), "start_share": 0.81}),
-        (PART, {"pair_share": tensor(0.39, 0.5)}), (PART, {"pair_share": tensor(0.5, 0.61)}),
-        (PART, {"start_share": 0.79}),
-        (NOT, {"pair_share": tensor(0.39, 0.5), "start_share": 0.79}),
+        (HOLDS, {"half_of_starts": True,
+                 "start_share": 0.81}),
+        (PART, {"half_of_starts": False}), (PART, {"start_share": 0.79}),
+        (NOT, {"half_of_starts": False, "start_share": 0.79}),
+    ],
+    "penalty-surface": [
+        (HOLDS, {"factor": tensor(1.5, 2), "above": tensor(0, 1e-11), "height": tensor(0, 0.03),
+                 "top": (0.3, 0.03)}),
+        (NOT, {"factor": tensor(1.49, 2)}), (NOT, {"above": tensor(0, 1e-9)}),
+        (NOT, {"height": tensor(0, 0.031)}),
+    ],
+    "certified-n2": [
+        (HOLDS, {"sure": tensor(*[1] * 98, 0, 0), "agree": 1.0, "excess": tensor(0, 9e-4)}),
+        (NOT, {"sure": tensor(*[1] * 97, 0, 0, 0)}), (NOT, {"agree": 0.999}),
+        (NOT, {"excess": tensor(0, 1.1e-3)}), (NOT, {"excess": tensor(-1e-11, 9e-4)}),
     ],
     "one-axis": [
         (HOLDS, {"certificates": SimpleNamespace(check=tuple, CERTIFICATES=[(1, 2), (2, 3)]),
