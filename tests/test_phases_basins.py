@@ -95,6 +95,17 @@ def test_probabilities_are_means_over_the_normal_distribution():
     assert abs(found - drawn.mean()) < 4 * drawn.std() / 10**2.5
 
 
+def test_shares_are_interpolated_in_the_logarithm_of_the_radius():
+    """A share that is linear in it, from three circles: the logarithm has a mean in closed form."""
+    radii = torch.tensor([1e-6, 1e-1, 1e4], dtype=torch.float64)
+    share = torch.tensor([[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]], dtype=torch.float64)
+    for sigma in (0.1, 0.8):
+        mean = math.log(sigma) + (math.log(2) - np.euler_gamma) / 2
+        expected = (mean - math.log(1e-6)) / math.log(1e10)
+        found = basins.probabilities(sigma, radii, share)
+        assert found.tolist() == pytest.approx([expected, 1 - expected], abs=1e-4)
+
+
 def test_starts_that_do_not_come_to_rest_are_not_named():
     with pytest.raises(RuntimeError, match="have not come to rest"):
         basins.selected(torch.tensor([[0.5, 0.4]]).double(), 0.5, 1.5, rounds=5)
