@@ -43,6 +43,13 @@ def test_landscape_is_the_least_loss_at_a_weight():
     assert found.tolist() == pytest.approx(expected, rel=1e-9)
 
 
+def test_each_density_of_a_landscape_has_its_own_relative_importance():
+    weights, densities, ratios = tensor(0.2, 0.6, 0.9), tensor(0.3, 0.8), tensor(1.2, 3.0)
+    found = landscape.landscape(weights, densities, ratios)
+    expected = [[loss_at(a, p, r) for p, r in ((0.3, 1.2), (0.8, 3.0))] for a in (0.2, 0.6, 0.9)]
+    torch.testing.assert_close(found, torch.tensor(expected).double(), rtol=1e-9, atol=0)
+
+
 def test_landscape_minimum_is_the_exact_minimum():
     a = torch.linspace(0.0, 1.2, 241, dtype=torch.float64)
     p, r = tensor(0.3), tensor(2.0)
