@@ -136,6 +136,14 @@ def test_trained_maps_have_a_model_for_every_cell():
     assert torch.equal(found.loss, again.loss)
 
 
+def test_every_width_draws_for_itself():
+    """One step that hardly moves anything: the first row of W is not that of the width before."""
+    recipe = replace(FAST, steps=1, learning_rate=1e-9, batch=8)
+    found = compression.train_map(DENSITY, IMPORTANCE, restarts=1, recipe=recipe)
+    narrow, wide = (W[:, 0] / W[:, 0, :1] for W in found.W)
+    assert (narrow - wide)[:, 1].abs().min() > 1e-3
+
+
 def test_polished_maps_are_minima():
     recipe = replace(FAST, steps=300, batch=64)
     found = compression.train_map(DENSITY, IMPORTANCE, restarts=4, recipe=recipe)

@@ -30,8 +30,25 @@ def test_trained_map_puts_every_cell_in_its_place():
     expected = population_loss(runs.W, runs.b, density[:, None, None].expand(3, 4, 2), grid)
     assert runs.W.shape == (3, 4, 2, 1, 2)
     torch.testing.assert_close(runs.loss, expected)
-    starts = runs.W.flatten(0, 2).reshape(-1, 2).round(decimals=3)
-    assert len(starts.unique(dim=0)) == len(starts)  # no two stacks draw the same
+
+
+def test_every_stack_draws_for_itself():
+    """One step that hardly moves anything: W is as it was started."""
+    density, ratio = diagram.window(3, 2)
+    recipe = Recipe(1, 8, 1e-9, 0.0, cosine=True, skip_empty=True)
+    runs = trained.trained_map(2, 1, density, ratio, restarts=2, recipe=recipe, rows=1)
+    starts = runs.W.flatten(0, 2).reshape(-1, 2).round(decimals=4)
+    assert len(starts.unique(dim=0)) == len(starts) == 12
+
+
+def test_stuck_runs_are_minimised_with_their_own_importance():
+    """A pair is the optimum at p = 0.2, r = 0.3, and with r = 1 it would cost twice as much."""
+    density, ratio = torch.tensor([0.2]).double(), torch.tensor([0.3]).double()
+    optimum = diagram.exact_map(2, 1, density, ratio, restarts=8)
+    W = torch.tensor([1.1, -0.7]).double().reshape(1, 1, 1, 1, 2)
+    runs = trained.TrainedMap(W, torch.zeros(1, 1, 1, 2).double(), torch.ones(1, 1, 1))
+    which = torch.ones(1, 1, 1, dtype=torch.bool)
+    assert trained.unfinished(runs, which, density, ratio, optimum.loss, 0.01).tolist() == [True]
 
 
 def test_runs_in_another_minimum_are_not_unfinished():

@@ -72,6 +72,33 @@ def test_searches_bracket_the_takeover(line):
     assert (line.crossing.slope_lower > line.crossing.slope_upper).all()
 
 
+def followed(v, p, r, direction):
+    """One minimum near v = (w_1, w_2, b_1, b_2) followed alone."""
+    v = torch.as_tensor(minimum(v, p, r)[0])
+    one = torch.ones(1, dtype=torch.float64)
+    W, b = v[:2].reshape(1, 1, 2), v[2:].reshape(1, 2)
+    return transition.follow(W, b, p * one, r * one, direction=direction * one, step=0.02)
+
+
+@pytest.mark.slow
+def test_a_branch_alone_ends_where_it_does_among_others(line):
+    """A single one has nothing to wait for, and must not end before its steps are short."""
+    alone = followed([-0.7, 1, 0.1, 0.08], 0.5, 1.5, direction=1)
+    assert alone.end.item() == pytest.approx(line.lower.end[1].item(), rel=1e-4)
+
+
+@pytest.mark.slow
+def test_the_linear_minimum_is_left_where_it_becomes_a_saddle():
+    """At r = 1.3, where superposition begins continuously."""
+    onset = linear_is_stable_above(1.3).item()
+    branch = followed([0, 1, 0.45, 0], 0.9, 1.3, direction=-1)
+    density, first = branch.density[:, 0], branch.weights[:, 0, 0]
+    assert (first[density > 1.001 * onset] < 1e-4).all()
+    below = (density < 0.99 * onset).nonzero()[0, 0]
+    expected = best_pair(density[below].item(), 1.3)[0]
+    assert first[below].item() == pytest.approx(abs(expected[0]), abs=1e-4)
+
+
 @pytest.mark.slow
 def test_takeover_does_not_depend_on_which_feature_is_the_extra_one():
     r = torch.tensor([2.0, 0.5], dtype=torch.float64)
@@ -86,3 +113,11 @@ def test_local_minima_are_the_pair_and_its_same_sign_shadow():
     assert (W[:2].prod(1) < 0).all() and (W[2:].prod(1) > 0).all()
     _, expected = minimum([0.23, 1.05, 0.01, -0.01], 0.2, 1.5)
     assert heights[2:].tolist() == pytest.approx([expected] * 2, rel=1e-8)
+
+
+def test_minima_close_to_each_other_are_told_apart():
+    """Where three phases meet: a pair of equal weights, and unequal ones either way round."""
+    W, heights = transition.local_minima(0.706404, 1.0)
+    sizes = {tuple(row) for row in W.abs().round(decimals=1).tolist()}
+    assert {(0.8, 0.8), (0.5, 0.9), (0.9, 0.5)} <= sizes
+    assert heights[:6].tolist() == pytest.approx([heights[0].item()] * 6, rel=1e-5)
