@@ -61,6 +61,9 @@ def test_two_antipodal_pairs_of_the_first_four():
     for degrees, opposite in ((25, True), (26, False)):  # cosines of -0.906 and -0.899
         bent = changed(PAIRS, 1, turned(PAIRS, degrees)[:, 1])
         assert criteria.in_pairs(bent) == opposite
+    for short, none in ((0.0, True), (0.3, False)):  # neither is the sixth
+        six = torch.cat([PAIRS, torch.tensor([[short], [0.0]])], 1)
+        assert criteria.in_pairs(six) == none
     same_way = torch.tensor([[1.0, 1, -1, -1, 0], [0, 0, 0, 0, 0]], dtype=torch.float64)
     assert not criteria.in_pairs(same_way)
 
@@ -77,7 +80,8 @@ def test_pentagon_in_any_order_and_position():
     square = torch.cat([geometry.regular_polygon(4), torch.zeros(2, 1)], 1)
     assert not criteria.polygon(square)
     assert not criteria.polygon(PAIRS)
-    for degrees, positive in ((7.5, True), (0, False)):  # a square has no positive interference
+    # A square has no positive interference, and a bent one the sine of the angle: 0.113, 0.096.
+    for degrees, positive in ((6.5, True), (5.5, False), (0, False)):
         whole = geometry.regular_polygon(4)
         bent = changed(whole, 0, turned(whole, degrees)[:, 0])
         assert criteria.polygon(bent) == positive

@@ -122,6 +122,10 @@ def test_summary_says_what_was_counted():
     assert (found["batch"], found["decay"]) == ("+6", "+6")  # 1.7 standard errors: no star
     failed = ~torch.tensor([s.batch == 256 for s in SETTINGS])[:, None].expand(16, 10)
     assert robustness.summary(failed, failed[:, :1], None, SETTINGS, OWN)["batch"] == "-100*"
+    elsewhere = hits.clone()
+    elsewhere[0] = False  # at the other learning rate: it is not the worst of those meant
+    found = robustness.summary(elsewhere, hits[:, :1], None, SETTINGS, OWN)
+    assert (found["least"], found["worst"]) == (pytest.approx(60), str(SETTINGS[5]))
     every = torch.ones_like(hits)
     assert robustness.summary(every, every[:, :1], None, SETTINGS, OWN)["worst"] == "all"
     cells = torch.stack([hits, every])

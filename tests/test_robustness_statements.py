@@ -206,6 +206,15 @@ def test_a_study_with_one_kind_of_wrong_model(study, name, wrong, missed):
     assert {claim for claim, hit in hits.items() if not hit[..., 1].all()} == missed
 
 
+@pytest.mark.parametrize("density", statements.TWENTY_DENSITIES)
+def test_sparse_is_a_density_of_a_hundredth_or_less(study, density):
+    """Biases that are not negative at one density count when that is sparse."""
+    b = study["twenty"].b.clone()
+    b[statements.TWENTY_DENSITIES.index(density)] = 0.1
+    hits = statements.outcomes(study | {"twenty": replace(study["twenty"], b=b)})
+    assert hits["basic-sparse"].all() == (density > 0.011)
+
+
 def test_statements_about_cells_are_about_their_own(study):
     """As many cells as are listed, those of each statement and no other."""
     hits = statements.outcomes(study)
