@@ -119,7 +119,10 @@ def runs(models, density, biases=-0.1, loss=1.0, repeats=2, **options):
     b = biases[:, None, None].expand(*W.shape[:3], -1)
     losses = torch.full(W.shape[:3], loss, dtype=torch.float64)
     options = {"reference": losses[:, 0, 0], **options}
-    return Runs(torch.as_tensor(density).double(), W, b, losses, W.mT @ W, **options)
+    density = torch.as_tensor(
+        density, dtype=torch.float64
+    )  # 0.01 itself, not what float32 has of it
+    return Runs(density, W, b, losses, W.mT @ W, **options)
 
 
 def twenty(*blocks):
