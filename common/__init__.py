@@ -28,6 +28,9 @@ The exact loss
     exact.minima                minimise: every cell of a grid; polish: from a given model
     exact.branches              where the optimum changes with the density, and whether it jumps
     exact.compiled              the loss of few features with its gradient, compiled
+    exact.forwards              its steps from pair to pair
+    exact.backwards             the same taken backwards
+    exact.jit                   numba, with a cache that notices changes in other files
     exact.bfgs                  quasi-Newton minimisation of many small problems at once
     exact.problem               a grid of minimisation problems: scales, starts, neighbours
     exact.truncated             minima of the inputs with few active features alone

@@ -13,7 +13,8 @@ any project. What minimises them is loaded when it is first asked for:
 
 minima     minimise: the best minimum in every cell of a grid; polish: the one next to a model
 branches   minima followed over the density: where the optimum jumps
-compiled   the loss of few features with its gradient, compiled
+compiled   the loss of few features with its gradient, compiled; its steps: forwards, backwards;
+           jit: what compiles them
 bfgs       quasi-Newton minimisation of many small problems at once
 problem    a grid of minimisation problems: units, starts, neighbours
 truncated  minima of the inputs with few active features alone

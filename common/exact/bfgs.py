@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numba import njit
+
+from common.exact.jit import compiled
 
 SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must bring
 FIRST_STEP = 0.3  # length of a step from an inverse Hessian that is only a guess
@@ -18,8 +19,6 @@ LONGEST = 1.0  # longest step, so that an early one does not leave the region of
 SHORTEST = 1e-10  # steps, in units of the search direction, after which a problem is given up,
 PATIENCE = 100  # or evaluations in a row
 LEAST_GAIN = 1e-13  # none of which lowers the value by this much (values are of order 1)
-
-compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @dataclass

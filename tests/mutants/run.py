@@ -100,7 +100,8 @@ def judged(copy, mutant):
         file.write_text(text, encoding="utf-8")
         # Compiled anew, and what was compiled of the true file stays.
         with tempfile.TemporaryDirectory() as cache:
-            fresh = {"NUMBA_CACHE_DIR": cache} if "numba" in text else {}
+            compiles = "numba" in text or "exact.jit" in text
+            fresh = {"NUMBA_CACHE_DIR": cache} if compiles else {}
             status = run_tests(copy, mutant["tests"].split(), **fresh)
     finally:
         kept.replace(file)
