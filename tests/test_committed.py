@@ -154,11 +154,10 @@ def test_numbers_are_those_that_the_notebook_prints(name):
             assert any(line.items() >= recorded.items() for line in printed), recorded
             seen |= set(recorded)
         for call in calls(tree, "record"):
-            name_of = written(call.args[0])  # None where a variable holds it: any
-            key = pattern(name_of or HOLE)
+            key = pattern(written(call.args[0]) or HOLE)
             recorded = {one for one in numbers if re.fullmatch(key, one)}
             seen |= recorded
-            shown |= recorded if name_of and call not in unseen else set()
+            shown |= {one for one in recorded if call not in unseen}
     for one in shown:
         text = numbers[one]["text"]
         if ", " not in text:  # lists are rows of tables
