@@ -74,9 +74,11 @@ def section(density, height, jump, takeover, fixed, points, ax):
     ax.plot(p, np.where(fixed > 0, fixed, np.nan), **THEORY_LINE)
     for name, (x, y) in points.items():
         ax.plot(x, y, "o", color="black", ms=4)
-        ax.annotate(name, (x, y), (6, 3), textcoords="offset points", size=8)
+        left = x > 0.4  # no room on the right
+        place = {"xytext": (-6 if left else 6, 3), "ha": "right" if left else "left"}
+        ax.annotate(name, (x, y), textcoords="offset points", size=8, **place)
     ax.set(xlim=(p.min(), 1), ylim=(0, 1.08 * height.max()))
-    ax.set(xlabel="density", ylabel=r"penalty $\lambda$")
+    ax.set(xlabel="density (rare features on the left)", ylabel=r"penalty $\lambda$")
     log_ticks([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1], ax)
     return ax.figure
 
@@ -102,6 +104,7 @@ def islands(W, penalties, window, shore, edge):
             ax.tick_params(labelbottom=False)
     for ax in axes.flat[len(penalties) :]:
         ax.set_axis_off()
+    shore_legend(fig, {})
     return fig
 
 
@@ -123,11 +126,12 @@ def on_the_way(shares, weights, kept, titles, axes):
     penalty as a share of lambda_c [T]; a column for each of `titles`."""
     for k, title in enumerate(titles):
         upper, lower = axes[0, k], axes[1, k]
-        for size, color in zip(array(weights[k]).T, (WEIGHTS), strict=True):
-            upper.plot(shares, size, color=color)
+        for size, color, name in zip(array(weights[k]).T, WEIGHTS, ("first", "extra"), strict=True):
+            upper.plot(shares, size, color=color, label=name)
         lower.plot(shares, array(kept[k]), color="0.2")
         upper.set(title=title, ylim=(-0.03, 1.1))
         lower.set(ylim=(-3, 103), xlabel=r"penalty / $\lambda_c$")
+    axes[0, 0].legend(title="feature", loc="lower left")
     axes[0, 0].set_ylabel("size of the weights")
     axes[1, 0].set_ylabel("saving kept (%)")
     return axes[0, 0].figure
@@ -162,6 +166,7 @@ def proven_maps(proven, shore, edge):
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
     phase_plots.phase_legend(fig, codes)
+    shore_legend(fig, {})
     return fig
 
 

@@ -96,7 +96,7 @@ def cuts(along_density, along_importance):
     fig, axes = plt.subplots(3, count, figsize=size, sharex="col", squeeze=False)
     columns = iter(axes.T)
     for title, cut in along_density.items():
-        cut_column(*cut, next(columns), "density", title, [0.1, 0.2, 0.5, 1])
+        cut_column(*cut, next(columns), "density (rare: left)", title, [0.1, 0.2, 0.5, 1])
     for title, cut in along_importance.items():
         cut_column(*cut, next(columns), "$r$", title, [0.1, 1, 10])
     labels = ("norm", "superposition\nof the extra", "slope of the\noptimal loss")
