@@ -17,6 +17,7 @@ import torch
 from common.exact import compiled
 from common.exact.checks import check_feature_density, check_importance, check_penalty
 from common.exact.loss import CUBE_FEATURES
+from common.exact.problem import split
 from common.parallel import on_all_cores, progress
 
 TOLERANCE = 1e-3  # error of a step, relative to the smallest feature or, if larger, the entry
@@ -165,7 +166,7 @@ def follow(
     end, time, finished = (np.concatenate(values) for values in zip(*found, strict=True))
     task = compiled.loss_and_gradient(end, field.m, *field.numbers[:2])[0]
     whole = (torch.as_tensor(v).reshape(shape) for v in (task, time, finished))
-    return Ends(*_split(end, shape, field), *whole)
+    return Ends(*_models(end.reshape(*shape, -1), field), *whole)
 
 
 def path(W, b, density, importance=None, *, penalty=0.0, tolerance=TOLERANCE, gradient=GRADIENT):
@@ -181,7 +182,7 @@ def path(W, b, density, importance=None, *, penalty=0.0, tolerance=TOLERANCE, gr
         points.append(point.copy())
 
     _integrate(x, field, tolerance, gradient, ROUNDS, keep)
-    return torch.tensor(times, dtype=torch.float64), *_split(np.stack(points), (len(times),), field)
+    return torch.tensor(times, dtype=torch.float64), *_models(np.stack(points), field)
 
 
 def curvatures(W, b, density, importance=None, *, penalty=0.0):
@@ -210,8 +211,6 @@ def _prepared(W, b, density, importance, penalty):
     return x.numpy().copy(), _Field(m, *(v.numpy() for v in numbers)), shape
 
 
-def _split(x, shape, field):
-    """W [..., m, n] and b [..., n] of rows x."""
-    x, size = torch.as_tensor(x), field.m * field.n
-    W = x[:, :size].reshape(*shape, field.m, field.n)
-    return W, x[:, size:].reshape(*shape, field.n)
+def _models(x, field):
+    """W [..., m, n] and b [..., n] of an array x [..., d]."""
+    return split(torch.as_tensor(x), field.n, field.m)

@@ -12,7 +12,7 @@ import torch
 from scipy.optimize import minimize
 
 from common import geometry
-from common.exact import branches, cube
+from common.exact import branches, cube, feature_variance
 from common.exact.checks import check_count, check_density
 from common.exact.problem import TOLERANCE, Problem, split, starts
 
@@ -63,9 +63,9 @@ class Axis(branches.Model):
 
     def _problem(self, density, tolerance):
         p = density[:, None].expand(-1, self.n)
-        problem = Problem(self.n, 1, p, torch.ones_like(p), None, 0, few=True)
-        problem.tolerance = tolerance
-        return problem
+        return Problem(
+            self.n, 1, p, torch.ones_like(p), loss=None, terms=0, few=True, tolerance=tolerance
+        )
 
 
 def arrangements(k):
@@ -153,7 +153,7 @@ def conjectured(n, m, density):
     """The conjectured least loss [...] of n >= 2 m features on m axes: m features alone, or m
     pairs of weights 1 and -1 and biases 0; the others dropped at s2 = p/3 - p^2/4 each."""
     p = check_density(density)
-    dropped = p / 3 - p**2 / 4
+    dropped = feature_variance(p)
     return torch.minimum((n - m) * dropped, m * p**2 / 3 + (n - 2 * m) * dropped)
 
 
