@@ -156,7 +156,9 @@ def descend(parameters, losses, recipe, *, seed=0, keep=lambda step: None):
     the steps, the learning rate and the weight decay count here. keep(step) is called before step
     0, 1, ... and at the end.
     """
-    optimiser = _optimiser(parameters, recipe)
+    free = [parameter for parameter in parameters if parameter.requires_grad]
+    options = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+    optimiser = torch.optim.AdamW(free, fused=True, **options)
     generator = torch.Generator().manual_seed(seed)
     with one_thread():
         for step in range(recipe.steps):
@@ -164,21 +166,11 @@ def descend(parameters, losses, recipe, *, seed=0, keep=lambda step: None):
             loss = losses(generator)
             optimiser.zero_grad(set_to_none=True)
             loss.sum().backward()
-            _step(optimiser, recipe.rate(step))
+            for group in optimiser.param_groups:
+                group["lr"] = recipe.rate(step)
+            optimiser.step()
     keep(recipe.steps)
     return loss.detach()
-
-
-def _optimiser(parameters, recipe):
-    free = [parameter for parameter in parameters if parameter.requires_grad]
-    options = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
-    return torch.optim.AdamW(free, fused=True, **options)
-
-
-def _step(optimiser, rate):
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    optimiser.step()
 
 
 @torch.no_grad()
