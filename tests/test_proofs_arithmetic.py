@@ -107,6 +107,9 @@ def test_fractions_are_enclosed_and_arrays_put_together():
     chosen, both = where(np.array([True, False]), x, y), stack([x, y])
     assert (chosen.lo.tolist(), chosen.hi.tolist()) == ([1, 0], [3, 0])
     assert (both.lo.tolist(), both.hi.tolist()) == ([[1, 0], [2, 0]], [[3, 0], [4, 0]])
+    whole = intervals.symmetric({(0, 0): x, (0, 1): y, (1, 1): -x}, 2)
+    assert whole.lo.tolist() == [[[1, 0], [0, -3]], [[2, 0], [0, -4]]]
+    assert whole.hi.tolist() == [[[3, 0], [0, -1]], [[4, 0], [0, -2]]]
 
 
 def test_circle_functions_contain_the_exact_values():

@@ -109,6 +109,12 @@ def stack(intervals):
     return Interval(low, np.stack(np.broadcast_arrays(*(x.hi for x in intervals)), axis=-1))
 
 
+def symmetric(entries, size):
+    """Symmetric matrices [..., size, size] from {(i, j): interval [...]} with i <= j, all there."""
+    places = [[(min(i, j), max(i, j)) for j in range(size)] for i in range(size)]
+    return stack([stack([entries[place] for place in row]) for row in places])
+
+
 def inverse_tangent(q, terms):
     """Two fractions around arctan(1/q): consecutive partial sums of its alternating series."""
     sums = [Fraction(0)]

@@ -12,7 +12,7 @@ import numpy as np
 
 from common.proofs.boxes import cover
 from common.proofs.definite import congruent, positive_definite
-from common.proofs.intervals import Interval, cosine, enclose, stack
+from common.proofs.intervals import Interval, cosine, enclose, stack, symmetric
 from common.proofs.pairs import active_output, third_values
 from common.proofs.polygon import THIRD, curvature, kinked
 from common.proofs.statement import Statement
@@ -96,16 +96,9 @@ def bent(shape, most=500_000):
 
 def slopes(shape):
     """Derivatives of L2 at the pentagon by the norm and by the bias of any one feature."""
-    r, column = (
-        shape.a.sqrt(),
-        [Interval(x.lo[None], x.hi[None]) for x in (shape.a.sqrt(), shape.b)],
-    )
-    found = []
-    for turns in (1, 2):
-        angle = turns * shape.gap
-        by, _ = active_output(*column, column[0], Interval(angle.lo[None], angle.hi[None]))
-        found.append([Interval(by.lo[0, k], by.hi[0, k]) for k in range(3)])
-    near, far = found
+    r = shape.a.sqrt()
+    sides = (active_output(r, shape.b, r, turns * shape.gap)[0] for turns in (1, 2))
+    near, far = ([Interval(by.lo[k], by.hi[k]) for k in range(3)] for by in sides)
     y = -(shape.a * cosine(2 * shape.gap))
     (_, both), (_, mixed) = third_values(shape.g, y, shape.b)
     by_g = both["g"] + 4 * mixed["g"]
@@ -184,11 +177,7 @@ def forms(low, high, least):
     moves = {(0, 0): 2 * r, (1, 1): one, (2, 2): 2 * r2, (3, 3): one}
     moves |= {(4, 0): r2 * cos, (4, 2): r * cos, (4, 4): -(r * r2 * sin)}
     J = stack([stack([moves.get((i, j), none) for i in range(5)]) for j in range(5)])
-    K, E = (
-        stack([stack([x[min(i, j), max(i, j)] for j in range(5)]) for i in range(5)])
-        for x in (K, E)
-    )
-    return K, J, E, valid
+    return symmetric(K, 5), J, symmetric(E, 5), valid
 
 
 def curved(shape, least, most=1_000_000):

@@ -12,7 +12,7 @@ from math import comb
 
 import numpy as np
 
-from common.proofs.intervals import Interval, cosine, enclose, stack, where
+from common.proofs.intervals import Interval, cosine, enclose, stack, symmetric, where
 
 
 def clipped(x):
@@ -121,11 +121,10 @@ def active_output(r, b, r2, angle):
                 both = moves[i][m] * moves[j][n]
                 entry = entry + value * (both if i == j else both + moves[j][m] * moves[i][n])
             entries[m, n] = entry
-    rows = [stack([entries[min(m, n), max(m, n)] for n in range(4)]) for m in range(4)]
     by = [
         first[0] * moves[0][m] + first[1] * moves[1][m] + first[2] * moves[2][m] for m in range(4)
     ]
-    return stack(by), stack(rows)
+    return stack(by), symmetric(entries, 4)
 
 
 def third_values(g, y, b):

@@ -22,6 +22,7 @@ from common.proofs.intervals import (
     down,
     enclose,
     stack,
+    symmetric,
     where,
 )
 
@@ -221,8 +222,7 @@ def hessian(low, high, mu):
     w = where(valid, w, 0.0)
     for (i, j), second in angle_curvature(a, a2, g, w).items():
         entries[i, j] += mu * second
-    rows = [stack([entries[min(i, j), max(i, j)] for j in range(5)]) for i in range(5)]
-    return stack(rows), valid
+    return symmetric(entries, 5), valid
 
 
 def angle_curvature(a, a2, g, w):
