@@ -259,11 +259,11 @@ def test_a_statement_needs_all_that_it_says(monkeypatch):
     monkeypatch.setattr(nearby, "cover", lambda *_, **__: next(covers))
     assert not nearby.bent(SHAPE).proved
     monkeypatch.undo()
-    for k in range(3):  # a bound of what curves downward that is exceeded
+    for k in range(3):  # one bound of what curves downward that is exceeded
         limits = [x if k != n else x / 2 for n, x in enumerate(rare.WORST)]
         monkeypatch.setattr(rare, "WORST", limits)
         assert not rare.outweighed(SHAPE, least).proved
-    monkeypatch.undo()
+        monkeypatch.undo()
     for name, value in (("EXCESS", 0.0025), ("REST", 5e-6)):
         monkeypatch.setattr(rare, name, value)
         assert not rare.excess(SHAPE).proved

@@ -137,7 +137,7 @@ def test_steps_are_those_of_torchs_adamw(decay, bias, generator):
 
 def test_uniform_numbers(generator):
     """Mean, equal bins, and no correlation between neighbours: along a row, down a column and one
-    instance to the next. z-scores below 5 for 9 statistics: false alarm below 1e-5 over all seeds.
+    instance to the next. z-scores below 5 for 6 statistics: false alarm below 1e-5 over all seeds.
     """
     states = random_states(2, 1)
     rows = np.empty((2, 4000, TILE), np.float32)
