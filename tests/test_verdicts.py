@@ -223,17 +223,21 @@ PLANTED = {
         (NOT, {"proved_live": False}), (NOT, {"proved_log": False}),
     ],
     "pentagon-seven": [
-        (HOLDS, {"never_lower": True, "seven": {5: 5, 7: 7, 8: 7, 9: 7}}),
-        (NOT, {"never_lower": False}),
-        (NOT, {"seven": {5: 5, 7: 7, 8: 8, 9: 7}}), (NOT, {"seven": {5: 5, 7: 6, 8: 7}}),
+        (HOLDS, {"seven": {5: 5, 7: 7, 8: 7, 9: 7}, "rivals": dict.fromkeys((5, 7, 8, 9), [0.5] * 10),
+                 "searched": {n: (0, 0, tensor(0.5 - 9e-10, 0.6)) for n in (5, 7, 8, 9)}}),
+        (NOT, {"searched": {7: (0, 0, tensor(0.5 - 1.1e-9, 0.6))}}),
+        (NOT, {"seven": {5: 5, 7: 7, 8: 8, 9: 7}}), (NOT, {"seven": {5: 5, 7: 6, 8: 7, 9: 7}}),
     ],
     "pentagon-range": [
         (HOLDS, {"below": [True, True], "is_pentagon": bool, "takeover": MagicMock(below=True)}),
-        (NOT, {"below": [True, False]}), (NOT, {"takeover": MagicMock(below=False)}),
+        (NOT, {"below": [True, False]}), (NOT, {"below": []}), (NOT, {"takeover": MagicMock(below=False)}),
     ],
     "pentagon-penalty": [
-        (HOLDS, {"lower": [True, True], "triangle": tensor(0, 1) > 0}),
-        (PART, {"lower": [True, False]}),
+        (HOLDS, {"followed": {(5, 0.1): (tensor(5, 3), tensor(0.8, 0.798), 0)},
+                 "triangle": tensor(0, 1) > 0}),
+        (PART, {"followed": {(5, 0.1): (tensor(5, 3), tensor(0.8, 0.7995), 0)}}),
+        (PART, {"followed": {(5, 0.1): (tensor(5, 2), tensor(0.8, 0.5), 0)}}),
+        (PART, {"followed": {(3, 0.1): (tensor(3, 3), tensor(1, 0.5), 0)}}),
         (NOT, {"triangle": tensor(0, 0) > 0}),
     ],
     "phase-onset": [
@@ -258,10 +262,10 @@ PLANTED = {
     "phase-order": [(HOLDS, {"theory_jump": tensor(0.1, 0.2)}),
                     (NOT, {"theory_jump": tensor(-0.1, 0.2)})],
     "flow-basins": [
-        (HOLDS, {"half_of_starts": True,
-                 "start_share": 0.81}),
-        (PART, {"half_of_starts": False}), (PART, {"start_share": 0.79}),
-        (NOT, {"half_of_starts": False, "start_share": 0.79}),
+        (HOLDS, {"pair_share": tensor(0.41, 0.59), "start_share": 0.81}),
+        (PART, {"pair_share": tensor(0.39, 0.5)}), (PART, {"pair_share": tensor(0.5, 0.61)}),
+        (PART, {"start_share": 0.79}),
+        (NOT, {"pair_share": tensor(0.39, 0.5), "start_share": 0.79}),
     ],
     "penalty-surface": [
         (HOLDS, {"factor": tensor(1.5, 2), "above": tensor(0, 1e-11), "height": tensor(0, 0.03),
@@ -277,7 +281,7 @@ PLANTED = {
     "one-axis": [
         (HOLDS, {"certificates": SimpleNamespace(check=tuple, CERTIFICATES=[(1, 2), (2, 3)]),
                  "q": {2: tensor(0.1, 0.1), 3: tensor(0.14, 0.16)}, "p": tensor(0.1, 0.5),
-                 "third": 0.2, "feature_variance": lambda p: 0.05 + 0 * p}),
+                 "third": 0.2, "feature_variance": lambda p: 0.05 + 0 * p, "MOST": 3}),
         (PART, {"certificates": SimpleNamespace(check=tuple, CERTIFICATES=[(1, 2), (3, 3)])}),
         (PART, {"third": 0.6}), (PART, {"q": {2: tensor(0.1, 0.1), 3: tensor(0.16, 0.16)}}),
         (NOT, {"certificates": SimpleNamespace(check=tuple, CERTIFICATES=[(3, 2)]), "third": 0.6}),
