@@ -41,9 +41,12 @@ class Axis(branches.Model):
         random = starts(self.n, 1, self.options["restarts"], self.options["seed"])
         x = torch.cat([arrangements(self.n), random])
         problem = self._problem(density, TOLERANCE)
-        cell = torch.arange(len(density)).repeat_interleave(len(x))
-        ends = problem.minimise(x.repeat(len(density), 1), cell)
-        found = ends.at(ends.lowest_of(len(x)))
+        cell, count = torch.arange(len(density)).repeat_interleave(len(x)), len(x)
+        W, b = x.repeat(len(density), 1).split(self.n, 1)
+        # The output of a dropped feature is its mean; from 0 it would never leave 0.
+        b = torch.where(W == 0, density[cell][:, None] / 2, b)
+        ends = problem.minimise(torch.cat([W, b], 1), cell)
+        found = ends.at(ends.lowest_of(count))
         return *split(found.x, self.n, 1), found.value * problem.scale
 
     def polished(self, W, b, density):
