@@ -34,7 +34,12 @@ def topography(density, relative_importance, height, jump, levels, ax):
     """
     height, jump = array(height), array(jump)
     relief = height / height.max()
-    colors = SUN.shade_rgb(LAND(relief)[..., :3], EXAGGERATED * relief, blend_mode="soft")
+    ridge = int(np.searchsorted(array(relative_importance), 1))
+    sides = relief[:, : ridge + 1], relief[:, ridge:]  # across the ridge there is no slope
+    left, right = (
+        SUN.shade_rgb(LAND(side)[..., :3], EXAGGERATED * side, blend_mode="soft") for side in sides
+    )
+    colors = np.concatenate([left, right[:, 1:]], 1)
     colors[height == 0] = SEA
     edges = cell_edges(relative_importance, log=True), cell_edges(density, log=True)
     ax.pcolormesh(*edges, colors, rasterized=True)
@@ -127,11 +132,11 @@ def on_the_way(shares, weights, kept, titles, axes):
     for k, title in enumerate(titles):
         upper, lower = axes[0, k], axes[1, k]
         for size, color, name in zip(array(weights[k]).T, WEIGHTS, ("first", "extra"), strict=True):
-            upper.plot(shares, size, color=color, label=name)
+            upper.plot(shares, size, color=color, label=f"{name} feature")
         lower.plot(shares, array(kept[k]), color="0.2")
         upper.set(title=title, ylim=(-0.03, 1.1))
         lower.set(ylim=(-3, 103), xlabel=r"penalty / $\lambda_c$")
-    axes[0, 0].legend(title="feature", loc="lower left")
+    axes[0, 0].legend(loc="lower left")
     axes[0, 0].set_ylabel("size of the weights")
     axes[1, 0].set_ylabel("saving kept (%)")
     return axes[0, 0].figure
@@ -166,16 +171,16 @@ def proven_maps(proven, shore, edge):
             ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
     phase_plots.phase_legend(fig, codes)
-    shore_legend(fig, {})
+    shore_legend(fig, {}, "outside upper center")
     return fig
 
 
-def shore_legend(fig, more):
-    """Names of the two kinds of shore, and of further lines {name: style}, below a figure."""
+def shore_legend(fig, more, loc="outside lower center"):
+    """Names of the two kinds of shore, and of further lines {name: style}, beside a figure."""
     styles = {
         "cliff: a jump": {"color": CLIFF, "lw": 1.4},
         "beach: continuous": {"color": BEACH, "lw": 2.6},
         **more,
     }
     handles = [Line2D([], [], label=name, **style) for name, style in styles.items()]
-    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    fig.legend(handles=handles, loc=loc, ncols=len(handles))
