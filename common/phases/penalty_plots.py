@@ -34,12 +34,7 @@ def topography(density, relative_importance, height, jump, levels, ax):
     """
     height, jump = array(height), array(jump)
     relief = height / height.max()
-    ridge = int(np.searchsorted(array(relative_importance), 1))
-    sides = relief[:, : ridge + 1], relief[:, ridge:]  # across the ridge there is no slope
-    left, right = (
-        SUN.shade_rgb(LAND(side)[..., :3], EXAGGERATED * side, blend_mode="soft") for side in sides
-    )
-    colors = np.concatenate([left, right[:, 1:]], 1)
+    colors = SUN.shade_rgb(LAND(relief)[..., :3], EXAGGERATED * relief, blend_mode="soft")
     colors[height == 0] = SEA
     edges = cell_edges(relative_importance, log=True), cell_edges(density, log=True)
     ax.pcolormesh(*edges, colors, rasterized=True)
