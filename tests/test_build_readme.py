@@ -182,7 +182,7 @@ def test_the_write_up_reads_the_results_of_every_notebook():
 @pytest.mark.slow
 def test_the_python_of_the_readme_runs(capsys):
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         exec(block, {"__name__": "__main__"})
     means = [float(m) for m in re.findall(r"\(tensor\(\[([\d.]+)", capsys.readouterr().out)]

@@ -112,6 +112,7 @@ def pair_loss(x, p, r):
     return output(a * a, -a * c, first) + r * output(c * c, -a * c, second)
 
 
+@pytest.mark.slow
 def test_meeting_point_of_two_features_by_quadrature():
     """r = 1: the pair of equals and the long and short pair have one loss at p = 0.7064, where the
     smaller weight jumps from 0.516 to 0.755."""

@@ -143,6 +143,7 @@ def three():
     return one_axis.Curve(one_axis.Axis(3), [0.95, 0.5, 0.2, 0.05])
 
 
+@pytest.mark.slow
 def test_where_a_third_feature_leaves_and_enters(three):
     """Densities found once by another search (200 starts of exact.minimise at 25 densities)."""
     found = [jump.density for jump in three.jumps]
@@ -159,6 +160,7 @@ def test_where_a_third_feature_leaves_and_enters(three):
             assert three.axis.settle(lower, p).loss < three.axis.settle(higher, p).loss
 
 
+@pytest.mark.slow
 def test_branches_that_meet_outside_are_no_jump(three):
     """From these starts a branch is found that meets the optimum's at density 1, where signs are
     free: no jump, but a sign that another one lies between."""
@@ -167,6 +169,7 @@ def test_branches_that_meet_outside_are_no_jump(three):
     assert found == pytest.approx([jump.density for jump in three.jumps[:2]], rel=1e-8)
 
 
+@pytest.mark.slow
 def test_a_curve_is_the_optimum_between_the_densities_searched(three):
     p = [0.8, 0.71, 0.6, 0.3, 0.125, 0.118, 0.07]
     found = [three.at(x).loss for x in p]
@@ -281,6 +284,7 @@ def test_closest_triple():
     assert one_axis.closest_triple(torch.eye(2)) == (0, [])
 
 
+@pytest.mark.slow
 def test_numbers_stand_beside_weights_that_several_features_share(three):
     """Beside the two features of the dense arrangement alone, at a density of its piece."""
     fig, ax = plt.subplots()

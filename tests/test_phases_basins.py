@@ -36,6 +36,7 @@ def test_names_are_those_of_the_phase_diagram_where_both_apply():
     assert len(pairs) > 50 and all(a == b for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_sectors_are_the_shares_of_many_starts():
     """A cell with three outcomes: 400 directions on half a circle, each weighing 0.0025."""
     share = basins.sectors([0.8], 0.05, 1.5, 0.01)
@@ -106,6 +107,7 @@ def test_shares_are_interpolated_in_the_logarithm_of_the_radius():
         assert found.tolist() == pytest.approx([expected, 1 - expected], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_starts_that_do_not_come_to_rest_are_not_named():
     with pytest.raises(RuntimeError, match="have not come to rest"):
         basins.selected(torch.tensor([[0.5, 0.4]]).double(), 0.5, 1.5, rounds=5)

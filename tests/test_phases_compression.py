@@ -124,6 +124,7 @@ def test_each_fate_has_a_map_on_one_colour_scale(found):
         assert mesh.get_clim() == (0, 1)
 
 
+@pytest.mark.slow
 def test_trained_maps_have_a_model_for_every_cell():
     recipe = replace(FAST, steps=5, batch=8)
     found = compression.train_map(DENSITY, IMPORTANCE, restarts=2, recipe=recipe)
@@ -170,6 +171,7 @@ def test_superposition_begins_at_the_closed_form_whatever_the_compression(m):
     assert best.loss[1] < linear[1] * (1 - 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), [(2, 1), (3, 2), (4, 3)])
 def test_the_extra_feature_is_stored_in_a_jump(n, m):
     """At 0.6374 for a pair, at 0.6859 for three features in a plane: `branches` against fresh

@@ -74,6 +74,7 @@ def test_the_end_is_the_task_loss_and_the_penalty_is_not_in_it():
     assert ends.W[0, 0].prod() > flow.follow(W, b, 0.2, [1, 1.5]).W[0, 0].prod()  # it is weaker
 
 
+@pytest.mark.slow
 def test_starts_keep_their_own_numbers_however_they_are_grouped(monkeypatch):
     generator = torch.Generator().manual_seed(1)
     W = 0.7 * torch.randn(3, 5, 1, 2, generator=generator, dtype=torch.float64)

@@ -23,6 +23,7 @@ def follow_takeover(r, strong, upper, low, high):
     return p, minimum(strong, p, r)[0], minimum(upper, p, r)[0]
 
 
+@pytest.mark.slow
 def test_three_phases_meet_at_equal_importance(line):
     """At r = 1 a pair of equal weights takes over from a long and a short one."""
     pair, mixed = [-0.755, 0.755, 0.33, 0.33], [-0.51, 0.917, 0.43, 0.2]
@@ -36,6 +37,7 @@ def test_three_phases_meet_at_equal_importance(line):
     assert crossing.slope_upper[0].item() == pytest.approx(slope(weak, p, 1.0), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_the_pair_takes_over_where_it_becomes_better_than_the_linear_model(line):
     """At r = 3, far from equal importance, superposition begins there."""
     p = line.crossing.density[2].item()
@@ -65,6 +67,7 @@ def test_minima_end_at_their_folds(line):
     assert weak < line.crossing.density[1] < strong < linear_is_stable_above(1.5)
 
 
+@pytest.mark.slow
 def test_searches_bracket_the_takeover(line):
     assert (
         (line.bracket[1] < line.crossing.density) & (line.crossing.density < line.bracket[0])

@@ -49,7 +49,8 @@ def test_cuts_stand_side_by_side():
     fig = transition_plots.cuts({"one": cut, "two": cut}, {"three": cut})
     titles = [ax.get_title() for ax in fig.axes]
     assert len(titles) == 9 and titles[:3] == ["one", "two", "three"]
-    assert [ax.get_xlabel() for ax in fig.axes[6:]] == ["density", "density", "$r$"]
+    rare = "density (rare: left)"
+    assert [ax.get_xlabel() for ax in fig.axes[6:]] == [rare, rare, "$r$"]
 
 
 def test_the_onset_is_mirrored_and_compared_with_theory():

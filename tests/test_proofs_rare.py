@@ -352,6 +352,7 @@ def test_boxes_are_settled_for_a_reason_that_holds_inside_them():
         assert 0 < reasons[reason].mean() < 1
 
 
+@pytest.mark.slow
 def test_what_two_active_features_gain_is_counted():
     """Pairs above the target by themselves, and below it with two active features."""
     rng = np.random.default_rng(10)
