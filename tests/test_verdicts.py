@@ -159,6 +159,7 @@ PLANTED = {
         (HOLDS, {"ks": [3, 5, 8], "edges": {5: 0.3, 8: 0.1},
                  "is_lowest": {(5, 0): True, (8, 0): False, (8, 1): True}}),
         (PART, {"is_lowest": {(5, 0): True, (8, 0): False}}), (PART, {"edges": {8: 0.1}}),
+        (PART, {"edges": {5: 0.3}, "is_lowest": {(5, 0): True, (8, 0): False}}),
         (NOT, {"edges": {3: 0.1}}),
     ],
     "variants-width": [
