@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 from drawn import place
+from live import kernel
 from PIL import Image
 
 from common.data import importance_decay
@@ -281,6 +282,20 @@ def test_live_the_cursor_moves(shown, small_map):
     optimum, density, ratio = small_map
     moved = sliders.draw_cursor(optimum, diagram.phase(optimum.W), density, ratio, 1.0, 0.9)
     assert before != bytes(box.children[1].value) == sliders.png(moved)
+
+
+@pytest.mark.slow
+def test_a_real_kernel_sends_a_new_picture_for_every_move(monkeypatch):
+    monkeypatch.delenv("SUPERPOSITION_OUTPUT", raising=False)
+    with kernel() as live:
+        live.run("from common.plots import style\nfrom common.explorer import sliders")
+        live.run("style.use_style()\n_ = sliders.explore_optimum(0.1, 0.9, 3, 2)")
+        (first, _) = live.images[-1]
+        moves = ("density", 0.5), ("decay", 0.6), ("m", 1), ("n", 4)
+        pictures = [live.move(*move)[0] for move in moves]
+    assert len({first, *pictures}) == 5
+    expected = sliders.png(sliders.draw_optimum(0.5, 0.6, 4, 1))
+    assert pictures[-1] == expected
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
-"""Speed of one optimum for the explorer against the authors' recipe for as many runs, and how often
-its starts are enough; measured in one run, only ratios are asserted."""
+"""Speed of one optimum for the explorer against the authors' recipe for as many runs, how often
+its starts are enough, and what a move of a slider costs in a real kernel beside redrawing the same
+picture; measured in one run, only ratios are asserted."""
 
 import itertools
 import statistics
@@ -7,6 +8,7 @@ import time
 
 import pytest
 from bench_exact import plain_seconds
+from live import kernel
 
 from common.data import importance_decay
 from common.exact import minimise
@@ -58,3 +60,36 @@ def test_redraw(benchmark):
     plain = plain_seconds(5, 2, sliders.STARTS)
     print(f"\na redraw takes {1e3 * whole:.0f} ms")
     assert plain / whole > 250
+
+
+LIVE = """
+from common.plots import style
+from common.explorer import sliders
+style.use_style()
+_ = sliders.explore_optimum(0.12, {decay}, {n}, {m})
+drawn = sliders.draw_optimum(0.12, {decay}, {n}, {m})
+"""
+
+
+@pytest.mark.parametrize(
+    ("n", "m", "decay"),
+    [(2, 1, 0.9), (3, 2, 0.9), (4, 2, 0.9), (5, 1, 0.9), (5, 2, 0.9), (5, 2, 1), (5, 3, 0.9)],
+)
+def test_a_move_in_a_real_kernel(n, m, decay, monkeypatch):
+    """From a slider's message to the picture, against the same kernel's drawing of one figure."""
+    monkeypatch.delenv("SUPERPOSITION_OUTPUT", raising=False)
+    moves, redraws = [], []
+    with kernel() as live:
+        live.run(LIVE.format(n=n, m=m, decay=decay))
+        for position in range(3 * len(DENSITIES)):
+            density = DENSITIES[position % len(DENSITIES)] * (1 - 0.02 * position)
+            moves.append(live.move("density", max(density, sliders.LOWEST_DENSITY))[1])
+            redraws.append(live.run("drawn.savefig(sliders.BytesIO(), format='png', dpi=110)"))
+    ratio = statistics.median(moves) / statistics.median(redraws)
+    print(
+        f"\nn={n} m={m} decay={decay}: first move {1e3 * moves[0]:.0f} ms, best "
+        f"{1e3 * min(moves):.0f}, median {1e3 * statistics.median(moves):.0f}, longest "
+        f"{1e3 * max(moves):.0f}; a plain redraw {1e3 * min(redraws):.0f} to "
+        f"{1e3 * statistics.median(redraws):.0f}; ratio of medians {ratio:.1f}"
+    )
+    assert ratio < 6
