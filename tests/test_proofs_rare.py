@@ -161,6 +161,64 @@ def test_the_bends_count_every_output():
     assert float(most.gap.lo) > 2 * nearby.NEAR[3] + 8 * nearby.FAR[3]
 
 
+def slope_of_one_product(g, other, b, cells=1500):
+    """Derivative by g of E relu(g x + other x' + b)^2, the midpoint rule in both."""
+    x = (np.arange(cells) + 0.5)[:, None] / cells
+    return (2 * x * np.maximum(g * x + other * x.T + b, 0)).mean()
+
+
+def test_the_bends_are_those_of_every_pair_and_output_counted_one_by_one():
+    """Of five features on a circle, for each pair of active ones and each output: what L2 may curve
+    downward by in norms, biases and gaps, from the limits of active outputs and the largest slopes
+    of the others' inner products, by quadrature. An angle is a sum of gaps,
+    (g + g')^2 <= 2 g^2 + 2 g'^2."""
+    r, b, gap = (x.hi for x in OUTER)
+    least_r, least_gap = OUTER[0].lo, OUTER[2].lo
+    g, y = r**2 * np.cos(least_gap), -(least_r**2) * np.cos(2 * least_gap)  # largest, smallest
+    both, beside = (slope_of_one_product(g, other, b) for other in (g, 0))
+    # By y, so x and x' change parts: x' over all of where the output is not 0, even beyond 1.
+    end = (g + b) / y
+    across = end * end * slope_of_one_product(-y * end, g, b)
+    sine = np.sin(2 * least_gap)
+    # What one inner product r r' cos(angle) adds, per unit of slope: to either norm, to the angle.
+    near = np.cos(least_gap) + r, 2 * r + r**2 * np.cos(least_gap)
+    far = -np.cos(2 * gap) + r * sine, 2 * r * sine
+    found = np.zeros((3, 5))  # by norm, bias and gap of each feature
+
+    def between(i, k):
+        """Of features i and k: the gaps from one to the other, and whether they are neighbours."""
+        start = i if (k - i) % 5 < 3 else k
+        apart = min((i - k) % 5, (k - i) % 5)
+        return [(start + step) % 5 for step in range(apart)], apart == 1
+
+    def turn(gaps, size):
+        for gap in gaps:
+            found[2, gap] += len(gaps) * size
+
+    for i, k in itertools.combinations(range(5), 2):
+        for output in range(5):
+            if output in (i, k):  # an active one
+                other = i + k - output
+                gaps, neighbours = between(i, k)
+                limits = nearby.NEAR if neighbours else nearby.FAR
+                found[0, output] += limits[0]
+                found[1, output] += limits[1]
+                found[0, other] += limits[2]
+                turn(gaps, limits[3])
+                continue
+            sides = [between(output, active) for active in (i, k)]
+            close = sum(neighbours for _, neighbours in sides)
+            for active, (gaps, neighbours) in zip((i, k), sides, strict=True):
+                # With both far away the output is 0.
+                slope = (0, beside if neighbours else across, both)[close]
+                by_norm, by_angle = near if neighbours else far
+                found[0, [output, active]] += slope * by_norm
+                turn(gaps, slope * by_angle)
+    most = nearby.bends(SHAPE)
+    for bend, counted in zip((most.r, most.b, most.gap), found, strict=True):
+        assert counted == pytest.approx(float(bend.hi), rel=1e-4)
+
+
 def test_the_excess_of_the_pentagon():
     r, b, gaps = (np.full((1, 5), x) for x in POINT[[0, 1, 4]])
     exact = losses(r, b, gaps)[:, 0]
