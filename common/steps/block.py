@@ -26,12 +26,13 @@ class Block:
         self.model = (self.rows, np.zeros((2, *rows.shape), np.float32), kind)
         self.loss = (importance[part].double().numpy(), share[part].double().numpy(), recipe.batch)
         self.none = np.zeros((len(rows), n, 0), np.float32)
-        law = [self.none[:, 0]] * 2 if law is None else [values[part] for values in law]
+        drawn = law is not None
+        law = [values[part] for values in law] if drawn else [self.none[:, 0]] * 2
         self.draws, self.decay = (thinned, states, *law), float(recipe.weight_decay)
         # Memory from torch begins where a line of the cache does, which makes steps faster.
         self.work = torch.empty(2 * (n + self.m) + 1, TILE), torch.empty(count, n, LANES)
         self.batches = None
-        if not law[0].size:
+        if not drawn:
             generator = torch.Generator().manual_seed(int(states[0, 0]))
             own = data.part(part)
             self.batches = lambda: own.sample(recipe.batch, generator).mT.float().contiguous()
