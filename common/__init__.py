@@ -58,6 +58,7 @@ Phase diagrams
     phases.transition_plots     pictures of the transition
     phases.penalty_plots        superposition as an island, the penalty as a sea
     phases.compression_plots    pictures of the map of compression
+    phases.one_axis_plots       numbers beside the weights on one axis
 
 Theorems, proved in arithmetic that rounds outward
     proofs.intervals            intervals of arrays, rounded outward

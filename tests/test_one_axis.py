@@ -12,7 +12,7 @@ from oracles import rational_loss
 from scipy.optimize import minimize as descend
 
 from common.exact import feature_variance, minimise, population_loss
-from common.phases import one_axis
+from common.phases import one_axis, one_axis_plots
 from common.proofs.one_axis import CERTIFICATES
 
 
@@ -288,7 +288,7 @@ def test_closest_triple():
 def test_numbers_stand_beside_weights_that_several_features_share(three):
     """Beside the two features of the dense arrangement alone, at a density of its piece."""
     fig, ax = plt.subplots()
-    one_axis.count_labels(three, ax)
+    one_axis_plots.count_labels(three, ax)
     texts = [(text.get_text(), *text.xy) for text in ax.texts]
     plt.close(fig)
     assert len(texts) == 1 and texts[0][0] == "2"

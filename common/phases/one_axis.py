@@ -6,7 +6,7 @@ of n into m groups, the sum of q over the groups.
 """
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 import torch
 from scipy.optimize import minimize
@@ -21,7 +21,6 @@ LONG, SHORT = 1.0, 0.33  # weights of the arrangements from which minima are loo
 STEP = 0.1  # of log p, with which a curve goes from one density to the next
 SAME_LOSS = 1e-8  # relative difference up to which two splits cost the same
 REPRESENTED = 0.05  # weights below this count as 0
-WIDE = 0.2  # in log density, from which on a piece of a curve has room for numbers
 
 
 class Axis(branches.Model):
@@ -208,27 +207,6 @@ def closest_triple(W, least=0.1):
     triples = torch.minimum(cosines[:, :, None], cosines[:, None, :]).minimum(cosines)
     features = torch.unravel_index(triples.argmax(), triples.shape)
     return triples.max().item(), sorted(kept[torch.stack(features)].tolist())
-
-
-def count_labels(curve, ax):
-    """Beside the weights of a Curve drawn over log density, how many features share each."""
-    for states in curve.known.values():
-        ends = [state.density for state in states]
-        if math.log(max(ends) / min(ends)) < WIDE:
-            continue
-        middle = math.sqrt(max(ends) * min(ends))
-        state = min(states, key=lambda s: abs(math.log(s.density / middle)))
-        for w, count in Counter(in_order(state.W).round(decimals=2).tolist()).items():
-            if w and count > 1:
-                shift = (0, 3 if w > 0 else -10)
-                ax.annotate(
-                    f"{count}",
-                    (state.density, w),
-                    shift,
-                    textcoords="offset points",
-                    size=8,
-                    ha="center",
-                )
 
 
 def named(sizes):
