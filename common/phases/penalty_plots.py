@@ -13,14 +13,12 @@ from matplotlib.lines import Line2D
 from common.phases import diagram, plots as phase_plots
 from common.phases.plots import THEORY_LINE, log_ticks
 from common.plots.style import array, cell_edges
-from common.theory import DEDICATED, DROPPED, PAIRED
 
 LAND = LinearSegmentedColormap.from_list(
     "land", ["#6fa86a", "#a9c77c", "#ead9a2", "#cda06c", "#97694d", "#f4efe9"]
 )
 SEA, BEACH, CLIFF = to_rgb("#cfe3f1"), "#ffdf3d", "#3a2418"
-PROVEN = {"-": DROPPED, "D": DEDICATED, "P": PAIRED}  # letters of the table of proven phases
-WEIGHTS = "0.45", "#2f4fbf"  # of the first feature and of the extra one
+WEIGHTS = "0.45", phase_plots.DEDICATED  # of the first feature and of the extra one
 ENDS = "#2a9d8f", "#4361ee", "#111111"  # of what is drawn on the map of jumps
 WEAK, STRONG = "#f6c9b0", "#d96a57"
 SUN = LightSource(azdeg=315, altdeg=45)
@@ -154,7 +152,7 @@ def proven_maps(proven, shore, edge):
     shore, edge : as for `islands`. Returns the figure.
     """
     codes = np.full(proven["phase"].shape, diagram.PHASES.index(diagram.OTHER))
-    for letter, name in PROVEN.items():
+    for name, letter in proven["letters"].items():
         codes[proven["phase"] == letter] = diagram.PHASES.index(name)
     window = proven["density"], proven["relative_importance"]
     fig, axes = plt.subplots(2, 3, figsize=(6.6, 4.7))

@@ -152,13 +152,15 @@ def header(relative_importance):
 
 def read(path=None):
     """What a table says, without a path that of `make proofs`: {density [D], penalty [P],
-    relative_importance [R], phase [D, P, R] (letters), minimum [D, P, R]: from below}."""
+    relative_importance [R], phase [D, P, R] (letters), minimum [D, P, R]: from below}, and
+    {letters: {phase: its letter}}."""
     path = Path(path or Path(__file__).with_name("smallest.csv"))
     _, names, *lines = path.read_text().splitlines()
     table = [line.split(",") for line in lines]
     density, penalty = (list(dict.fromkeys(float(row[k]) for row in table)) for k in (0, 1))
     shape = len(density), len(penalty), -1
     return {
+        "letters": {PHASES[code]: letter for code, letter in LETTERS.items()},
         "density": np.array(density),
         "relative_importance": np.array([float(name[2:]) for name in names.split(",")[3:]]),
         "penalty": np.array(penalty),

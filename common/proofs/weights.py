@@ -13,7 +13,7 @@ from common.proofs.outputs import alone, row_bound, widest
 from common.proofs.rounding import add, compiled, down, mul, point, size, square, sub, up
 
 DROPPED, DEDICATED, PAIR, OTHER = 1, 2, 4, 8  # a box may reach into several: their sum
-PHASES = {DROPPED: "dropped", DEDICATED: "dedicated", PAIR: "pair", OTHER: "other"}
+PHASES = {DROPPED: "dropped", DEDICATED: "dedicated", PAIR: "paired", OTHER: "other"}
 # A weight less than tan(22.5 degrees) of the other one is nearer to its absence than to a pair.
 RATIO_LOW, RATIO_HIGH = 0.41421356, 0.41421357  # around that tangent, the square root of 2 less 1
 LEAST_RANGE = 0.05  # of w_1^2 + w_2^2: below, the model counts as empty
