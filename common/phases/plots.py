@@ -18,7 +18,7 @@ from common.plots.style import array, cell_edges
 
 ABSENT, DEDICATED, SUPERPOSED = to_rgb("0.87"), to_rgb("#2f4fbf"), to_rgb("#d62a2a")
 # In the order of phases.PHASES: not represented, dedicated, superposed, others paired, joint, other
-PHASE_COLORS = (ABSENT, "#223a8f", SUPERPOSED, "#6f9be0", "#f0b429", "white")
+PHASE_COLORS = (ABSENT, DEDICATED, SUPERPOSED, "#6f9be0", "#f0b429", "white")
 PHASE_LABELS = ("extra dropped", "extra dedicated", "extra in a pair",
                 "extra dedicated, others paired", "all three joint", "other")  # fmt: skip
 THEORY_LINE = {"color": "black", "lw": 1.3, "ls": (0, (4, 2))}
