@@ -33,7 +33,6 @@ endif
 NOTEBOOKS := $(wildcard 0*_*/*.ipynb)
 SECTIONS := $(patsubst %/,%,$(sort $(dir $(NOTEBOOKS))))
 STAMPS := $(NOTEBOOKS:%.ipynb=$(BUILD)/stamps/%.done)
-PAGES := $(NOTEBOOKS:%.ipynb=build/html/%.html)
 # Takes long, so it has a target of its own and no other runs it. The paper and README.md use
 # what it left under results/ when it last ran.
 ROBUSTNESS := $(filter %/robustness.done,$(STAMPS))
@@ -41,15 +40,15 @@ ROBUSTNESS_RESULTS := $(wildcard $(foreach type,tex json,\
   0*_*/results/robustness.$(type) $(BUILD)/0*_*/results/robustness.$(type)))
 FIGURES := $(filter-out $(ROBUSTNESS),$(STAMPS))
 
-.PHONY: help figures findings.pdf robustness reproduce check test mutants proofs lab html bench
-.PHONY: constraints clean tex
+.PHONY: help figures findings.pdf robustness reproduce check test mutants proofs lab html
+.PHONY: check-html bench constraints clean tex browser
 .PHONY: $(SECTIONS) $(SECTIONS:%=%/)
 # Committed: never deleted, whatever becomes of its recipe.
 .PRECIOUS: FINDINGS.pdf
 
 help: ## list these targets
 	@echo "make figures, make findings.pdf, ...   (QUICK=1: small runs under build/quick)"
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / { printf "  %-34s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / { printf "  %-34s %s\n", $$1, $$2 }' Makefile
 	@for s in $(SECTIONS); do printf '  %-34s %s\n' $$s "the notebooks of this section"; done
 
 figures: $(FIGURES) $(README) ## run every notebook that is out of date: figures and results
@@ -84,7 +83,12 @@ proofs: $(VENV) ## every theorem, proved again from scratch
 lab: $(VENV) ## JupyterLab with this project's kernel
 	JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab
 
-html: $(PAGES) ## notebooks as stand-alone pages under build/html
+# Always from the beginning: a page depends on whatever its notebook shows or links to.
+html: $(VENV) ## notebooks and README.md as pages under build/html that need no network
+	@$(PY) -m common.build.pages
+
+check-html: html browser ## looks at every page in Chromium, without a network
+	$(PY) -m pytest tests/browser
 
 bench: $(VENV) ## speed against a plain reference
 	$(PY) -m pytest tests/benchmarks
@@ -115,9 +119,6 @@ $(1): $$(filter $(BUILD)/stamps/$(1)/%,$$(FIGURES))
 $(1)/: $(1)
 endef
 $(foreach s,$(SECTIONS),$(eval $(call section,$(s))))
-
-$(PAGES): build/html/%.html: %.ipynb | $(VENV)
-	@$(PY) -m nbconvert --to html --embed-images --output-dir $(@D) $<
 
 # --- the paper -----------------------------------------------------------------------------------
 
@@ -152,3 +153,6 @@ $(VENV): $(PINS)
 
 tex:
 	@sh common/build/setup.sh tex
+
+browser: $(VENV)
+	@sh common/build/setup.sh browser

@@ -110,6 +110,8 @@ What make runs
     build.execution             a notebook from a copy, published whole or not at all
     build.notebook              a notebook read and cleaned: equal results, equal bytes
     build.publishing            where its files go
+    build.render                Markdown and notebooks as HTML that needs no network
+    build.pages                 the pages of make html, with their index
     build.readme                the numbers and the ledger of README.md
     build.times                 how long the notebooks take
     build.reproduce             two builds compared byte for byte

@@ -38,6 +38,7 @@ case "$*" in
 -c*) echo "${VENV_VERSION:-3.12}" ;;
 "-m pip --version") ;;
 "-m pip freeze"*) cat frozen ;;
+"tests/browser/chromium.py") [ -z "${NO_BROWSER:-}" ] || grep -q "$NO_BROWSER" calls.txt ;;
 "-m common.build.readme") echo refreshed >>README.md ;;
 "-m pip install"*"-r requirements.txt -c common/build/constraints.txt")
     echo pip >>calls.txt; exit ${PIP_STATUS:-0} ;;
@@ -176,7 +177,7 @@ def test_help_is_the_default_and_lists_every_target(project):
     targets = (
         "help figures findings.pdf robustness reproduce check test mutants proofs lab html bench"
     )
-    targets += " constraints clean"
+    targets += " check-html constraints clean"
     assert listed == {*targets.split(), "01_first", "02_second"}
     assert project.calls() == []
 
@@ -278,12 +279,33 @@ def test_tests_and_lab_and_benchmarks_and_pages(project):
     calls = ["-m jupyterlab", "-m pytest tests/benchmarks", "-m common.build.reproduce"]
     assert project.calls() == calls
     project.make("html")
-    assert sorted(line.split()[-2:] for line in project.calls()) == [
-        ["build/html/01_first", "01_first/one.ipynb"],
-        ["build/html/01_first", "01_first/two.ipynb"],
-        ["build/html/02_second", "02_second/robustness.ipynb"],
-        ["build/html/02_second", "02_second/three.ipynb"],
-    ]
+    assert project.calls() == ["-m common.build.pages"]
+
+
+CHECK_HTML = ["-m common.build.pages", "-m pytest tests/browser"]
+PLAYWRIGHT = "-m pip install --disable-pip-version-check -q -r tests/browser/requirements.txt"
+PLAYWRIGHT += " -c common/build/constraints.txt"
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_pages_are_checked_in_a_browser_that_is_there_or_installed(project, root):
+    project.make("check-html")
+    assert project.calls() == CHECK_HTML
+    project.become(0 if root else 1000)
+    project.write("bin/apt-get", APT_GET)
+    installed = "apt-get ends" if root else "playwright install chromium"
+    assert project.make("check-html", NO_BROWSER=installed).returncode == 0
+    calls = project.calls()
+    assert [calls[0], calls[-1]] == CHECK_HTML
+    assert calls[1] == PLAYWRIGHT and calls[-2].endswith(installed)
+
+
+def test_without_a_browser_the_pages_are_made_and_advice_is_given(project):
+    done = project.make("check-html", NO_BROWSER="never")
+    assert done.returncode != 0
+    assert project.calls() == [CHECK_HTML[0], PLAYWRIGHT, "-m playwright install chromium"]
+    for words in ("Debian, Ubuntu", "Fedora", "macOS", "make test"):
+        assert words in done.stderr
 
 
 def test_clean_removes_only_what_was_built(project):

@@ -2,8 +2,9 @@
 # System set-up, called by the Makefile from the repository's root:
 #   sh common/build/setup.sh python    finds a Python and makes .venv from requirements.txt
 #   sh common/build/setup.sh tex       makes sure that FINDINGS.tex can be compiled
+#   sh common/build/setup.sh browser   makes sure that make check-html has a browser
 #   sh common/build/setup.sh constraints   pins in constraints.txt what .venv holds now
-# The first two do nothing when everything is in place. Where something is missing they install it with
+# The first three do nothing when everything is in place. Where something is missing they install it with
 # apt-get if that needs no password, and otherwise stop and say what to install.
 set -u
 
@@ -138,7 +139,8 @@ write_constraints() {
         sed -n '/^#/p' $CONSTRAINTS
         echo
         # Names as pip compares them; no paths, and no local versions such as +cpu.
-        .venv/bin/python -m pip freeze --exclude setuptools --exclude wheel | tr 'A-Z_' 'a-z-' |
+        .venv/bin/python -m pip freeze --exclude setuptools --exclude wheel \
+            --exclude playwright --exclude pyee --exclude greenlet | tr 'A-Z_' 'a-z-' |
             sed -n 's/^\([a-z0-9.-]*==[a-z0-9.!]*\).*/\1/p' | grep -v -x -F -e "$direct" | LC_ALL=C sort
     } >$CONSTRAINTS.partial
     mv $CONSTRAINTS.partial $CONSTRAINTS
@@ -172,9 +174,38 @@ setup_tex() {
 Nothing was computed. make figures runs every notebook and needs no TeX."
 }
 
+# --- a browser ---------------------------------------------------------------------------------
+
+# Only make check-html wants it, so it is not among everybody's requirements.
+BROWSER_PINS=tests/browser/requirements.txt
+
+browser_starts() {
+    .venv/bin/python tests/browser/chromium.py 2>/dev/null
+}
+
+setup_browser() {
+    browser_starts && return
+    .venv/bin/python -m pip install --disable-pip-version-check -q -r $BROWSER_PINS \
+        -c $CONSTRAINTS || stop "pip could not install $BROWSER_PINS; its reason stands above."
+    browser_starts && return
+    if apt_usable; then
+        apt_install chromium
+    else
+        .venv/bin/python -m playwright install chromium # its own, into the user's cache
+    fi
+    browser_starts || stop "make check-html needs Chromium or Chrome.
+
+  Debian, Ubuntu   sudo apt-get install chromium
+  Fedora           sudo dnf install chromium
+  macOS            brew install --cask google-chrome
+
+The pages are made. make test checks of them what needs no browser."
+}
+
 case "${1:-}" in
 python) setup_python ;;
 tex) setup_tex ;;
+browser) setup_browser ;;
 constraints) write_constraints ;;
-*) stop "usage: sh common/build/setup.sh python | tex | constraints, not '${1:-}'" ;;
+*) stop "usage: sh common/build/setup.sh python | tex | browser | constraints, not '${1:-}'" ;;
 esac
