@@ -22,6 +22,7 @@ The exact loss
     exact.loss                  population_loss, without sampling, differentiable
     exact.cube                  few features: a recursion over sets of active features
     exact.series                any number of features: a Fourier series of the kink
+    exact.harmonics             its sum over harmonics with its gradient, compiled
     exact.atoms                 its part with at most one active feature, in closed form
     exact.linear                linear outputs: means and variances
     exact.checks                arguments checked, with errors that name the bad value

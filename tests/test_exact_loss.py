@@ -224,16 +224,22 @@ def test_bad_input_is_named(arguments, message):
         population_loss(**arguments)
 
 
-def test_the_loss_needs_pytorch_alone(tmp_path):
+def test_the_loss_of_few_features_needs_pytorch_alone(tmp_path):
+    """And that of many numba besides, in a copy of the folder as well."""
     shutil.copytree(Path(exact.__file__).parent, tmp_path / "elsewhere")
     code = (
         "import sys; from elsewhere import population_loss\n"
         "print(float(population_loss([[1.0, 0.0]], [0.0, 0.5], 1.0)))\n"
-        "print('common' in sys.modules, 'numba' in sys.modules, 'scipy' in sys.modules)"
+        "print('common' in sys.modules, 'numba' in sys.modules, 'scipy' in sys.modules)\n"
+        "print(float(population_loss([[1.0] + 6 * [0.0]], 7 * [0.5], 1.0)))\n"
+        "print('common' in sys.modules)"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    loss, others = run.stdout.splitlines()
+    loss, others, of_seven, common = run.stdout.splitlines()
     assert float(loss) == pytest.approx(1 / 12, rel=1e-12)  # the variance of the dropped feature
     assert others == "False False False"
+    # Six dropped features, and one to which 1/2 is added.
+    assert float(of_seven) == pytest.approx(6 / 12 + 1 / 4, rel=1e-6)
+    assert common == "False"

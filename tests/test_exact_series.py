@@ -1,12 +1,13 @@
 """The exact loss of many features: the series with its atoms taken out, against a plain series with
 very many harmonics, the recursion over active sets, Monte Carlo, and central differences."""
 
+import numpy as np
 import pytest
 import torch
 from oracles import rational_loss, series_loss
 
 from common.data import SparseFeatures, importance_decay
-from common.exact import cube, population_loss, series
+from common.exact import cube, harmonics, population_loss, series
 from common.model import ToyModel
 from common.training import Recipe, estimate_loss, train
 
@@ -131,6 +132,27 @@ def test_gradients_of_many_features(generator):
         with torch.no_grad():
             difference = (loss(W + step) - loss(W - step)) / 2e-4
         assert gradient[i, j].item() == pytest.approx(difference.item(), rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize("angle", [1e-300, 1e-9, 1e-4, -0.003, 0.0101, 0.7, -1.9, 3.1])
+def test_transforms_of_many_harmonics_take_no_sine(angle):
+    """Products alone, over 2,048 harmonics, against Gauss-Legendre quadrature of e^{ihu} and
+    u e^{ihu}: to 1e-13 and k times the rounding of one product, or of the angle if that is more."""
+    nodes, weights = np.polynomial.legendre.leggauss(20)
+    power = turn = np.array([np.cos(angle), np.sin(angle)])
+    power, z, phi, psi = power.copy(), *np.empty((3, 2, harmonics.LANES))
+    for first in range(0, 2048, harmonics.LANES):
+        k = 2.0 * np.arange(first, first + harmonics.LANES) + 1
+        harmonics._spread(turn, power, z)
+        harmonics._transforms(z, angle, k, phi, psi)
+        allowed = 1e-13 + 2**-52 * k * max(1, abs(angle))
+        assert (np.abs(z[0] + 1j * z[1] - np.exp(1j * k * angle)) <= allowed).all()
+        h = 2 * k * angle
+        pieces = int(np.abs(h).max() / 4) + 1
+        u = ((nodes + 1) / 2 + np.arange(pieces)[:, None]).reshape(-1) / pieces
+        waves = np.exp(1j * h[:, None] * u) * np.tile(weights / 2 / pieces, pieces)
+        assert (np.abs(phi[0] + 1j * phi[1] - waves.sum(1)) <= allowed).all()
+        assert (np.abs(psi[0] + 1j * psi[1] - waves @ u) <= allowed).all()
 
 
 def test_splitting_a_batch_changes_nothing(generator):

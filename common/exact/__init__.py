@@ -3,13 +3,15 @@
 loss       population_loss: of any model, differentiable; its split by active features;
            interference_penalty: what the minima can be made to pay for superposition
 cube       few features: a recursion over sets of active features
-series     many features: a Fourier series of the kink
+series     many features: a Fourier series of the kink; its sum over harmonics, compiled:
+           harmonics
 atoms      its part with at most one active feature, in closed form
 linear     linear outputs: means and variances
 checks     arguments checked, with errors that name the bad value
 
-These six know PyTorch alone and nothing else of `common`: a copy of the folder computes losses in
-any project. What minimises them is loaded when it is first asked for:
+These know PyTorch alone (for many features numba, too: harmonics, jit) and nothing else of
+`common`: a copy of the folder computes losses in any project. What minimises them is loaded when it
+is first asked for:
 
 minima     minimise: the best minimum in every cell of a grid; polish: the one next to a model
 branches   minima followed over the density: where the optimum jumps

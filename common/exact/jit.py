@@ -12,9 +12,10 @@ from numba import njit
 
 
 def _stamp():
-    """A number that changes with any file beside this one that imports this module."""
+    """A number that changes with any file beside this one that imports this module, and with the
+    package's name: what is cached knows it, and a copy of the folder may hold the cache, too."""
     texts = [path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))]
-    return zlib.crc32(b"".join(text for text in texts if b"common.exact.jit import" in text))
+    return zlib.crc32(__name__.encode() + b"".join(text for text in texts if b"jit import" in text))
 
 
 STAMP = _stamp()
