@@ -11,7 +11,8 @@ import common
 HOUSE = Path(common.__file__).parent
 # From what knows nothing of the others to what may know them all. A topic knows the core and what
 # stands before it here; of each other topics know nothing.
-PORTABLE = {f"exact.{name}" for name in ("atoms", "checks", "cube", "linear", "loss", "series")}
+PORTABLE = {"exact.atoms", "exact.checks", "exact.cube", "exact.harmonics", "exact.jit"}
+PORTABLE |= {"exact.linear", "exact.loss", "exact.series"}
 CORE = ("parallel", "geometry", "steps", "data", "model", "training", "exact")
 CORE += ("restarts", "theory", "parameters", "tex", "artifacts")
 TOPICS = {
