@@ -112,24 +112,53 @@ def test_positive_interference_counts_each_pair_once():
     assert geometry.positive_interference(torch.eye(3)).item() == 0
 
 
-def test_the_path_of_the_optimum_breaks_at_its_jumps_and_a_short_branch_is_pointed_to():
-    def branch(first, last, norms):
-        saved = torch.linspace(-first, -last, 5) / 2
-        return torch.logspace(first, last, 5), torch.tensor(norms).expand(5, 2), saved
+def branch(first, last, norms):
+    saved = torch.linspace(-first, -last, 5) / 2
+    return torch.logspace(first, last, 5), torch.tensor(norms).expand(5, 2), saved
 
-    curves = [branch(0, -0.5, [1.0, 0.0]), branch(-0.5, -0.51, [1.0, 0.3])]
-    curves.append(branch(-0.51, -1, [1.1, 1.0]))
-    fig = density_plots.optimum_path(curves, [10**-0.5, 10**-0.51])
+
+BRANCHES = [
+    branch(0, -0.5, [1.0, 0.0]),
+    branch(-0.5, -0.51, [1.0, 0.3]),
+    branch(-0.51, -1, [1.1, 1.0]),
+]
+EVENTS = [(10**-0.3, "early"), (10**-0.5, "first"), (10**-0.51, "second")]
+
+
+def norms_drawn(ax):
+    return [max(line.get_ydata()) for line in ax.lines if line.get_linestyle() == "-"]
+
+
+def dotted(ax):
+    return [line.get_xdata()[0] for line in ax.lines if line.get_linestyle() == ":"]
+
+
+def test_the_path_of_the_optimum_breaks_at_its_jumps():
+    fig = density_plots.optimum_path(BRANCHES, EVENTS)
     upper, lower = fig.axes
-    drawn = [line for line in upper.lines if line.get_linestyle() == "-"]
-    assert len(drawn) == 6  # two features on three branches
-    assert [max(line.get_ydata()) for line in drawn] == pytest.approx([1, 0, 1, 0.3, 1.1, 1])
-    dotted = [line.get_xdata()[0] for line in lower.lines if line.get_linestyle() == ":"]
-    assert dotted == pytest.approx([10**-0.5, 10**-0.51])
+    assert norms_drawn(upper) == pytest.approx([1, 0, 1, 0.3, 1.1, 1])  # two features a branch
+    assert dotted(lower) == dotted(upper) == pytest.approx([10**-0.3, 10**-0.5, 10**-0.51])
     saved = [line.get_xydata() for line in lower.lines if line.get_linestyle() == "-"]
-    for (density, _, expected), drawn in zip(curves, saved, strict=True):
+    for (density, _, expected), drawn in zip(BRANCHES, saved, strict=True):
         assert np.allclose(drawn, torch.stack([density, expected], 1))
     assert lower.get_xlim() == pytest.approx((1, 0.099))  # dense on the left
-    (label,) = upper.texts
-    assert label.xy[1] == pytest.approx(0.3)
-    assert "0.316 to 0.309" in label.get_text()
+    assert not upper.child_axes
+
+
+def test_the_events_of_a_path_have_labels_that_do_not_cover_each_other():
+    fig = density_plots.optimum_path(BRANCHES, EVENTS)
+    labels = fig.axes[0].texts
+    assert [(label.xy[0], label.get_text()) for label in labels] == EVENTS
+    fig.canvas.draw()
+    boxes = [label.get_window_extent() for label in labels]
+    assert not any(boxes[k].overlaps(box) for k in range(3) for box in boxes[:k])
+    unnamed = density_plots.optimum_path(BRANCHES, [(density, "") for density, _ in EVENTS])
+    assert {label.get_text() for label in unnamed.axes[0].texts} == {""}
+
+
+def test_the_inset_of_a_path_has_the_same_curves():
+    upper = density_plots.optimum_path(BRANCHES, EVENTS, zoom=(0.33, 0.3)).axes[0]
+    (inset,) = upper.child_axes
+    assert inset.get_xlim() == (0.33, 0.3)
+    assert norms_drawn(inset) == norms_drawn(upper)
+    assert dotted(inset) == dotted(upper)

@@ -11,7 +11,6 @@ from common.plots.matrices import gram_with_bias, signed_colorbar
 from common.plots.style import (
     GREY,
     MANY,
-    SHORTEST,
     SUPERPOSITION,
     UNSHOWN,
     array,
@@ -22,7 +21,9 @@ from common.plots.style import (
 )
 from common.plots.training import feature_curves
 
-SHORT_BRANCH = 0.02  # of the width in log p: a branch as short as that is pointed to
+CLOSE = 0.02  # of the width in log p: of events as close as that, one label would cover the other
+EVENT = {"color": GREY, "lw": 0.8, "ls": ":", "zorder": 0}
+ZOOM_PLACE = (0.38, 0.2, 0.19, 0.52)  # of the inset in its panel: where no norms are
 # Dimensionality of features in regular arrangements (paper, "The Geometry of Superposition").
 SIMPLE_SHARES = {1: "alone", 2 / 3: "triangle", 1 / 2: "pair", 2 / 5: "pentagon"}
 
@@ -106,39 +107,56 @@ def shares_of_dimensions(density, shares, ax):
     return ax.figure
 
 
-def optimum_path(curves, jumps):
+def optimum_path(curves, events, zoom=None):
     """Norms of the optimum's features over density, and the share of the linear loss it saves.
 
     curves : (density [T], norms [T, n], saved [T]) of every branch, from dense to sparse; they
-             break off where the optimum jumps. A branch too short to be seen has a label.
-    jumps  : densities of the jumps, drawn as dotted lines.
+             break off where the optimum jumps.
+    events : (density, label) of what happens, from dense to sparse: a dotted line, and the label
+             ("" for none) above it.
+    zoom   : two densities, from dense to sparse, between which an inset enlarges the norms.
     """
-    fig, (upper, lower) = plt.subplots(2, figsize=(5.6, 3.8), sharex=True, height_ratios=[2, 1])
+    fig, (upper, lower) = plt.subplots(2, figsize=(6.4, 4.1), sharex=True, height_ratios=[2, 1])
     for density, norms, saved in curves:
         feature_curves(density, norms, upper, "norm")
         lower.plot(array(density), array(saved), color="0.25")
     for ax in (upper, lower):
-        for density in jumps:
-            ax.axvline(density, color=GREY, lw=0.8, ls=":", zorder=0)
+        for density, _ in events:
+            ax.axvline(density, **EVENT)
     sparsest = min(array(density).min() for density, _, _ in curves)
-    for density, norms, _ in curves:
-        _point_to_short_branch(array(density), array(norms), sparsest, upper)
+    _name_events(events, sparsest, upper)
     lower.set(xscale="log", xlabel="density (log scale)", ylabel="loss saved")
     lower.set_xticks([1, 0.5, 0.2, 0.1, 0.05], ["1", "0.5", "0.2", "0.1", "0.05"])
     lower.set_xlim(1, 0.99 * sparsest)  # after the ticks, which move it
     lower.minorticks_off()
+    if zoom is not None:
+        _enlarge(curves, events, zoom, upper)
     feature_legend(fig, array(curves[0][1]).shape[1])
     return fig
 
 
-def _point_to_short_branch(density, norms, sparsest, ax):
-    """An arrow to the shortest stored vector of a branch [T] that is too short to be seen."""
-    if np.log(density[0] / density[-1]) > SHORT_BRANCH * np.log(1 / sparsest):
-        return
-    middle = len(density) // 2
-    height = min(norm for norm in norms[middle] if norm > SHORTEST)
-    text = f"another optimum\nfrom {density[0]:.3f} to {density[-1]:.3f}"
-    ax.annotate(
-        text, (density[middle], height), (18, 0), textcoords="offset points", size=8.5,
-        color="0.25", va="center", arrowprops={"arrowstyle": "->", "color": "0.25", "lw": 0.8},
-    )  # fmt: skip
+def _name_events(events, sparsest, ax):
+    """Labels above their lines, every other one a row higher; beside the line of a close one."""
+    denser = None
+    for k, (density, label) in enumerate(events):
+        close = denser is not None and np.log(denser / density) < CLOSE * np.log(1 / sparsest)
+        ax.annotate(
+            label, (density, 1), (0, 3 if k % 2 else 14), xycoords=("data", "axes fraction"),
+            textcoords="offset points", size=8.5, color="0.25", ha="left" if close else "center",
+        )  # fmt: skip
+        denser = density
+
+
+def _enlarge(curves, events, zoom, ax):
+    """The norms between the two densities `zoom` once more, in the empty space on the right."""
+    inset = ax.inset_axes(ZOOM_PLACE)
+    for density, norms, _ in curves:
+        feature_curves(density, norms, inset, "")
+    for density, _ in events:
+        inset.axvline(density, **EVENT)
+    inset.set(xlim=zoom, ylim=(-0.05, 1.1), xticks=zoom, yticks=[0, 1])
+    inset.tick_params(labelsize=8)
+    for label in inset.get_xticklabels():  # over the line that leads here
+        label.set_bbox({"fc": "white", "ec": "none", "pad": 0.5})
+    inset.spines[:].set(visible=True, color=GREY)
+    ax.indicate_inset_zoom(inset, edgecolor=GREY)
