@@ -59,7 +59,7 @@ def test_the_onset_is_mirrored_and_compared_with_theory():
     fig = transition_plots.onset_lines(r, 1.1 * theory, theory, 0 * window[1], window)
     left, right = fig.axes
     lines = {line.get_label(): line for line in left.lines}
-    assert lines["exact"].get_xdata() == pytest.approx([0.25, 0.5, 1, 1, 2, 4])
+    assert lines["exact optimum"].get_xdata() == pytest.approx([0.25, 0.5, 1, 1, 2, 4])
     assert lines["theory"].get_ydata() == pytest.approx([0.2, 0.4, 0.8, 0.8, 0.4, 0.2])
     assert right.lines[0].get_ydata() == pytest.approx(1.1)
 

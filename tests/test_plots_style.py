@@ -57,12 +57,12 @@ def test_gram_has_output_one_at_the_top_and_red_for_plus():
 
 def test_gram_grid_numbers_the_first_panel_only():
     G, b = torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, 3)
-    fig = matrices.gram_grid(G, b, ["left", "right"], ["output"])
+    fig = matrices.gram_grid(G, b, ["left", "right"], [""])
     left, right, bar = fig.axes
     assert [left.get_title(), right.get_title()] == ["left", "right"]
     assert tick_texts(left.yaxis) == ["1", "2", "3"] and tick_texts(right.yaxis) == []
     assert tick_texts(right.xaxis) == ["$b$"]
-    assert bar.get_ylabel() == "$W^T W$ and $b$"
+    assert left.get_ylabel() == "output" and bar.get_ylabel() == "$W^T W$ and $b$"
 
 
 def test_gram_grid_keeps_a_bias_nearer_to_its_own_matrix():
@@ -86,7 +86,8 @@ def test_gram_grid_names_its_rows_and_columns():
     G, b = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4)
     fig = matrices.gram_grid(G, b, ["a", "b", "c"], ["one", "two"], "label")
     assert [ax.get_title() for ax in fig.axes[:6]] == ["a", "b", "c", "", "", ""]
-    assert [fig.axes[k].get_ylabel() for k in (0, 3)] == ["one", "two"]
+    assert [fig.axes[k].get_ylabel() for k in (0, 3)] == ["one\noutput", "two\noutput"]
+    assert [ax.get_xlabel() for ax in fig.axes[:6]] == ["", "", "", "input", "input", "input"]
 
 
 def test_cell_edges_are_half_a_step_around_the_centres():

@@ -44,6 +44,9 @@ def test_a_grid_of_neurons_has_one_legend_and_one_colour_bar(generator):
     assert [left.get_title(), right.get_title(), left.get_ylabel()] == ["a", "b", "row"]
     assert bar.get_ylim() == (-variant_plots.WEIGHT_LIMIT, variant_plots.WEIGHT_LIMIT)
     assert tuple(text.get_text() for text in grid.legends[0].get_texts()) == variant_plots.KINDS
+    grid = variant_plots.neuron_grid([[W, W]], [[[0, 1, 1]] * 2], ["a", "b"], ["row"])
+    names = [text.get_text() for text in grid.legends[0].get_texts()]
+    assert names == ["monosemantic", "polysemantic"]  # no neuron is dead
 
 
 def test_curves_of_worth_are_named_beside_their_ends():

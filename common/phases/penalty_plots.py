@@ -7,8 +7,9 @@ in a jump.
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.colors import LightSource, LinearSegmentedColormap, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 
 from common.phases import diagram, plots as phase_plots
 from common.phases.plots import THEORY_LINE, log_ticks
@@ -21,21 +22,20 @@ SEA, BEACH, CLIFF = to_rgb("#cfe3f1"), "#ffdf3d", "#3a2418"
 WEIGHTS = "0.45", phase_plots.DEDICATED  # of the first feature and of the extra one
 ENDS = "#2a9d8f", "#4361ee", "#111111"  # of what is drawn on the map of jumps
 WEAK, STRONG = "#f6c9b0", "#d96a57"
-SUN = LightSource(azdeg=315, altdeg=45)
-EXAGGERATED = 25  # cells: the summit's height in the shading
+NAMES = 8.5  # points: of numbers and names in a figure that is printed at 80 % of its size
 
 
 def topography(density, relative_importance, height, jump, levels, ax):
-    """The heights lambda_c [R, C] as a shaded map, with the shore at every penalty of `levels`.
+    """The heights lambda_c [R, C] as colours, with the shore at every penalty of `levels`.
 
     jump [R, C] : the smaller weight just before superposition ends; 0 on a beach.
     """
     height, jump = array(height), array(jump)
-    relief = height / height.max()
-    colors = SUN.shade_rgb(LAND(relief)[..., :3], EXAGGERATED * relief, blend_mode="soft")
-    colors[height == 0] = SEA
+    land = np.ma.masked_where(height == 0, height)
     edges = cell_edges(relative_importance, log=True), cell_edges(density, log=True)
-    ax.pcolormesh(*edges, colors, rasterized=True)
+    mesh = ax.pcolormesh(*edges, land, cmap=LAND, vmin=0, rasterized=True)
+    ax.set_facecolor(SEA)
+    ax.figure.colorbar(mesh, ax=ax, label=r"$\lambda_c$", aspect=35, pad=0.02)
     phase_plots.map_axes(ax, density, relative_importance)
     return shores(density, relative_importance, height, jump, levels, ax)
 
@@ -45,7 +45,8 @@ def shores(density, relative_importance, height, jump, levels, ax, numbers=True)
     place = array(relative_importance), array(density)
     lines = ax.contour(*place, height, levels, colors=[CLIFF], linewidths=1.1)
     if numbers:
-        ax.clabel(lines, fmt="%g", fontsize=7, inline_spacing=2)
+        for number in ax.clabel(lines, fmt="%g", fontsize=NAMES, inline_spacing=2):
+            number.set_path_effects([withStroke(linewidth=2, foreground="white")])
     flat = np.ma.masked_where(array(jump) > 0, height)
     ax.contour(*place, flat, levels, colors=[BEACH], linewidths=2.4)
     return ax.figure
@@ -72,12 +73,10 @@ def section(density, height, jump, takeover, fixed, points, ax):
     ax.plot(p, np.where(fixed > 0, fixed, np.nan), **THEORY_LINE)
     for name, (x, y) in points.items():
         ax.plot(x, y, "o", color="black", ms=4)
-        left = x > 0.4  # no room on the right
-        place = {"xytext": (-6 if left else 6, 3), "ha": "right" if left else "left"}
-        ax.annotate(name, (x, y), textcoords="offset points", size=8, **place)
+        ax.annotate(name, (x, y), (6, 3), textcoords="offset points", size=NAMES)
     ax.set(xlim=(p.min(), 1), ylim=(0, 1.08 * height.max()))
-    ax.set(xlabel="density (rare features on the left)", ylabel=r"penalty $\lambda$")
-    log_ticks([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1], ax)
+    ax.set(xlabel="density (rare: left)", ylabel=r"penalty $\lambda$")
+    log_ticks([0.01, 0.03, 0.1, 0.3, 1], ax)
     return ax.figure
 
 

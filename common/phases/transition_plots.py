@@ -22,14 +22,14 @@ def onset_lines(relative_importance, exact, theory, read_off, window):
     exact, theory = (np.concatenate([v[::-1], v]) for v in (exact, theory))
     phase_plots.map_axes(left, *window)
     phase_plots.boundary_line(both, theory, left, "theory", **phase_plots.THEORY_LINE)
-    phase_plots.boundary_line(both, exact, left, "exact", color=TAKEOVER)
+    phase_plots.boundary_line(both, exact, left, "exact optimum", color=DEDICATED)
     every = slice(None, None, 9)
     left.plot(
-        window[1][every], read_off[every], ".", color=TAKEOVER, ms=4, label="read off the map"
+        window[1][every], read_off[every], ".", color=DEDICATED, ms=4, label="read off the map"
     )
     left.set_ylim(both.min(), 1)  # at r the boundary lies above 1/r
     left.legend(loc="lower center")
-    right.plot(both, exact / theory, color=TAKEOVER)
+    right.plot(both, exact / theory, color=DEDICATED)
     right.axhline(1, color="0.6", lw=0.8)
     right.set(xlim=(both.min(), both.max()), xlabel="relative importance $r$")
     log_ticks([0.03, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30], right)

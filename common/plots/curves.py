@@ -1,8 +1,21 @@
 """Curves of many runs or features: their names at the end, their range as a band."""
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from common.plots.style import array
+
+
+def density_colors(n_densities):
+    """One colour per density [n, 4], none a feature's: from the first (light) to the last (dark)."""
+    return plt.get_cmap("flare")(np.linspace(0, 1, n_densities))
+
+
+def percent_ticks(axis):
+    """Write the ticks of an axis of relative errors (0.01 is 1 %) in per cent, the major ones."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    axis.set_minor_locator(NullLocator())
 
 
 def spread(places, gap):

@@ -16,7 +16,10 @@ SHORTEST_SHOWN = 0.4  # five features that share a neuron have norms of 1 / sqrt
 
 
 def gram_grid(Gs, bs, titles, row_labels, label="$W^T W$ and $b$", size=1.7):
-    """Effective matrices [rows, columns, n, n] with biases [rows, columns, n], one colour bar."""
+    """Effective matrices [rows, columns, n, n] with biases [rows, columns, n], one colour bar.
+
+    A row label stands beside the name of the axis; "" for none.
+    """
     Gs, bs = array(Gs), array(bs)
     rows, columns = len(row_labels), len(titles)
     fig, axes = plt.subplots(
@@ -33,7 +36,9 @@ def gram_grid(Gs, bs, titles, row_labels, label="$W^T W$ and $b$", size=1.7):
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title)
     for ax, text in zip(axes[:, 0], row_labels, strict=True):
-        ax.set_ylabel(text)
+        ax.set_ylabel(f"{text}\noutput" if text else "output")
+    for ax in axes[-1]:
+        ax.set_xlabel("input")
     beyond = max(np.abs(Gs).max(), np.abs(bs).max()) > 1
     signed_colorbar(fig, axes, label, extend="both" if beyond else "neither")
     return fig

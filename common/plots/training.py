@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from common.plots.curves import spread
+from common.plots.curves import percent_ticks, spread
 from common.plots.style import AUTHORS_COLOR, GREY, NORM_LIMIT, array, feature_colors
 
 SHORTEST_CURVE = 0.2  # below this norm a feature's direction is not worth following
@@ -25,8 +25,7 @@ def restart_strip(excess, labels, ax, color=AUTHORS_COLOR, label=None, shift=0.0
             mew=0, label=label if column == 0 else None,
         )  # fmt: skip
     ax.set(yscale="log", xticks=range(len(labels)), xticklabels=labels)
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:g} %"))
-    ax.yaxis.set_minor_locator(NullLocator())
+    percent_ticks(ax.yaxis)
     ax.axhline(0.01, color=GREY, lw=0.8, ls="--", zorder=0)
     return ax.figure
 

@@ -169,21 +169,21 @@ def rise_by_angle(angles, rise, density, ax):
     """Rise of the loss [D, A] when the hidden space is turned by angles [A], in degrees; a line for
     each density [D]."""
     rise = array(rise)
-    shades = plt.get_cmap("flare")(np.linspace(0, 1, len(density)))
-    for values, p, shade in zip(rise, density, shades, strict=True):
+    for values, p, shade in zip(rise, density, curves.density_colors(len(density)), strict=True):
         ax.plot(angles, values, "o-", ms=3.5, color=shade, label=f"{p:g}")
     ax.set(xscale="log", yscale="log", xticks=angles, xticklabels=angles)
     ax.set(xlabel="angle of rotation (degrees)", ylabel="median rise of the loss")
     ax.set_ylim(top=100 * rise.max())  # room for the legend
     ax.minorticks_off()
     ax.legend(
-        title="density", fontsize=7, title_fontsize=7, labelspacing=0.2, loc="upper left", ncols=2
+        title="density", fontsize=8, title_fontsize=8, labelspacing=0.2, loc="upper left", ncols=2
     )
     return ax.figure
 
 
 def neuron_grid(rows, kinds, titles, row_labels, size=0.145):
-    """`neuron_map` of models rows [row][column] of W [m, n], with one legend and colour bar.
+    """`neuron_map` of models rows [row][column] of W [m, n], with one legend (of the kinds that
+    occur) and colour bar.
 
     kinds : [row][column] of [m] index into KINDS; size: inches, side of a cell.
     """
@@ -196,10 +196,11 @@ def neuron_grid(rows, kinds, titles, row_labels, size=0.145):
             title = titles[column] if row == 0 else None
             neuron_map(rows[row][column], kinds[row][column], ax, title)
         axes[row, 0].set_ylabel(label)
+    present = sorted({int(kind) for row in kinds for each in row for kind in each})
     handles = [
-        plt.Line2D([], [], color=color, marker="s", ls="", ms=5.5, label=name)
-        for name, color in zip(KINDS, KIND_COLORS, strict=True)
+        plt.Line2D([], [], color=KIND_COLORS[kind], marker="s", ls="", ms=5.5, label=KINDS[kind])
+        for kind in present
     ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    fig.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     signed_colorbar(fig, axes, "weight", extend="both", limit=WEIGHT_LIMIT)
     return fig
