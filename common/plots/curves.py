@@ -8,7 +8,7 @@ from common.plots.style import array
 
 
 def density_colors(n_densities):
-    """One colour per density [n, 4], none a feature's: from the first (light) to the last (dark)."""
+    """One colour per density [n, 4], from light (the first) to dark; none of them a feature's."""
     return plt.get_cmap("flare")(np.linspace(0, 1, n_densities))
 
 

@@ -232,5 +232,7 @@ def summary(hits, chosen, near, settings, own):
     }
     for factor, name in FACTORS.items():
         change, error = rate.effect(settings, factor)
-        found[name] = f"{100 * change:+.0f}{'*' if abs(change) > 3 * error else ''}"
+        points = round(100 * change)
+        text = f"{points:+d}" if points else "0"
+        found[name] = text + ("*" if abs(change) > 3 * error else "")
     return found
