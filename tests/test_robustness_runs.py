@@ -107,6 +107,13 @@ def test_effects_are_within_their_errors_where_there_is_none():
         assert all(abs(change) < 3.5 * error for change, error in effects)
 
 
+def test_an_effect_that_rounds_to_nothing_has_no_sign():
+    hits = torch.ones(16, 400, dtype=torch.bool)
+    hits[5, 0] = False
+    found = robustness.summary(hits, hits[:, :1], None, SETTINGS, OWN)
+    assert {found[name] for name in FACTORS.values()} == {"0"}
+
+
 def test_summary_says_what_was_counted():
     """Of 8 settings at the recipe's own learning rate, one with 4 failures in 10 runs; at the other
     learning rate 1 failure in 80 runs."""
