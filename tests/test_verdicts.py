@@ -224,11 +224,11 @@ PLANTED = {
         (NOT, {"proved_live": False}), (NOT, {"proved_log": False}),
     ],
     "pentagon-seven": [
-        (HOLDS, {"seven": {5: 5, 7: 7, 8: 7, 9: 7},
+        (HOLDS, {"best_k": {5: 5, 7: 7, 8: 7, 9: 7},
                  "rivals": dict.fromkeys((5, 7, 8, 9), [0.5] * 10),
                  "searched": {n: (0, 0, tensor(0.5 - 9e-10, 0.6)) for n in (5, 7, 8, 9)}}),
         (NOT, {"searched": {7: (0, 0, tensor(0.5 - 1.1e-9, 0.6))}}),
-        (NOT, {"seven": {5: 5, 7: 7, 8: 8, 9: 7}}), (NOT, {"seven": {5: 5, 7: 6, 8: 7, 9: 7}}),
+        (NOT, {"best_k": {5: 5, 7: 7, 8: 8, 9: 7}}), (NOT, {"best_k": {5: 5, 7: 6, 8: 7, 9: 7}}),
     ],
     "pentagon-range": [
         (HOLDS, {"below": [True, True], "is_pentagon": bool, "takeover": MagicMock(below=True)}),
