@@ -22,6 +22,7 @@ SEA, BEACH, CLIFF = to_rgb("#cfe3f1"), "#ffdf3d", "#3a2418"
 WEIGHTS = "0.45", phase_plots.DEDICATED  # of the first feature and of the extra one
 ENDS = "#2a9d8f", "#4361ee", "#111111"  # of what is drawn on the map of jumps
 WEAK, STRONG = "#f6c9b0", "#d96a57"
+NUMBERED = 0.7  # of the summit: higher contours lie too close for a number
 NAMES = 8.5  # points: of numbers and names in a figure that is printed at 80 % of its size
 
 
@@ -45,7 +46,8 @@ def shores(density, relative_importance, height, jump, levels, ax, numbers=True)
     place = array(relative_importance), array(density)
     lines = ax.contour(*place, height, levels, colors=[CLIFF], linewidths=1.1)
     if numbers:
-        for number in ax.clabel(lines, fmt="%g", fontsize=NAMES, inline_spacing=2):
+        low = [level for level in levels if level < NUMBERED * height.max()]
+        for number in ax.clabel(lines, low, fmt="%g", fontsize=NAMES, inline_spacing=2):
             number.set_path_effects([withStroke(linewidth=2, foreground="white")])
     flat = np.ma.masked_where(array(jump) > 0, height)
     ax.contour(*place, flat, levels, colors=[BEACH], linewidths=2.4)
