@@ -600,4 +600,4 @@ def test_unknown_set_up_step_is_refused(project):
         ["sh", "common/build/setup.sh", "ruby"], cwd=project.root, capture_output=True, text=True
     )
     assert done.returncode != 0
-    assert "python | tex | constraints, not 'ruby'" in done.stderr
+    assert "python | tex | browser | constraints, not 'ruby'" in done.stderr

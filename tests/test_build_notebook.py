@@ -123,7 +123,7 @@ for folder, source in json.load(sys.stdin):
     os.chdir(folder)
     exec(source)
     if "common.exact" in sys.modules:
-        from common.exact import minimise  # the one import that waits until it is needed
+        from common.exact import harmonics, minimise  # imports that wait until they are needed
     ours = [name for name in sys.modules if name.split(".")[0] == "common"]
     print(*sorted(os.path.relpath(sys.modules.pop(name).__file__, sys.argv[1]) for name in ours))
 """

@@ -224,6 +224,7 @@ def test_bad_input_is_named(arguments, message):
         population_loss(**arguments)
 
 
+@pytest.mark.slow
 def test_the_loss_of_few_features_needs_pytorch_alone(tmp_path):
     """And that of many numba besides, in a copy of the folder as well."""
     shutil.copytree(Path(exact.__file__).parent, tmp_path / "elsewhere")

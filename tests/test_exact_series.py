@@ -36,6 +36,7 @@ def test_twelve_features(noise, p, generator):
         assert found.item() == pytest.approx(expected, rel=accuracy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("p", [0.3, 0.01, 1e-3, 1e-4])
 @pytest.mark.parametrize("size", [1e-6, 1e-5, 8e-5])
 def test_a_bias_within_reach_of_negligible_entries(p, size, generator):
@@ -134,6 +135,7 @@ def test_gradients_of_many_features(generator):
         assert gradient[i, j].item() == pytest.approx(difference.item(), rel=1e-5, abs=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("angle", [1e-300, 1e-9, 1e-4, -0.003, 0.0101, 0.7, -1.9, 3.1])
 def test_transforms_of_many_harmonics_take_no_sine(angle):
     """Products alone, over 2,048 harmonics, against Gauss-Legendre quadrature of e^{ihu} and

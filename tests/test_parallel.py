@@ -65,6 +65,7 @@ def test_parts_not_begun_are_dropped_when_the_caller_stops(monkeypatch):
     assert len(begun) <= 3
 
 
+@pytest.mark.slow
 def test_processes_give_results_in_order():
     shift = 3
     assert in_processes(square, range(5)) == [0, 1, 4, 9, 16]
@@ -92,6 +93,7 @@ def test_a_failure_in_a_process_reaches_the_caller():
         in_processes(refuse_one, range(3))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
 def test_only_the_cores_the_process_may_use_are_counted():
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "

@@ -137,6 +137,7 @@ def test_trained_maps_have_a_model_for_every_cell():
     assert torch.equal(found.loss, again.loss)
 
 
+@pytest.mark.slow
 def test_every_width_draws_for_itself():
     """One step that hardly moves anything: the first row of W is not that of the width before."""
     recipe = replace(FAST, steps=1, learning_rate=1e-9, batch=8)

@@ -57,6 +57,7 @@ def work():
     Model(2, 1, restarts=4).transitions([0.9, 0.8, 0.7])
 
 
+@pytest.mark.slow
 def test_a_live_notebook_shows_all_work_from_its_beginning_to_its_end(bars):
     work()
     assert {label for label, *_ in bars} == {"training", "minima", "parts", "transitions"}
@@ -72,6 +73,7 @@ def test_one_piece_of_work_has_no_bar(bars):
     assert bars == [["work", 2, 2]]
 
 
+@pytest.mark.slow
 def test_a_run_that_make_started_shows_nothing(bars, monkeypatch, tmp_path):
     monkeypatch.setenv(OUTPUT_VARIABLE, str(tmp_path))
     work()

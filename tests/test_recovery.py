@@ -322,6 +322,7 @@ def test_reference_settings_are_those_scikit_learn_comes_with():
 # --- Learned decoders and autoencoders -----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_learned_decoder_improves_with_training():
     W = np.stack([random_dictionary(8, 4, seed) for seed in range(2)])
     x = np.stack([draw(8, 0.1, 2_000, seed) for seed in range(2)])
@@ -375,6 +376,7 @@ def test_match_leaves_features_without_a_direction():
         match(np.eye(3), np.eye(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [k for k in BLIND if "random" not in k and k != "ICA"])
 def test_axes_that_are_never_active_together_are_found(method):
     rng = np.random.default_rng(0)
