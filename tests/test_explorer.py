@@ -41,6 +41,7 @@ def texts(ax):
     return [text.get_text() for text in ax.texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "m"), SIZES)
 def test_draws_every_size(n, m):
     fig = sliders.draw_optimum(0.2, 0.9, n, m)

@@ -61,6 +61,7 @@ def test_loss_is_the_exact_loss():
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("certificate", CERTIFICATES)
 def test_certificates_by_sampling(certificate):
     generator, count = np.random.default_rng(2), 100_000

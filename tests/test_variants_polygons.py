@@ -28,6 +28,7 @@ def softest(k, p):
     return radius, bias, curvature[mode].item(), mode, direction[mode]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "p"), [(2, 0.4), (3, 0.3), (3, 1.0), (4, 0.01), (4, 0.65), (5, 0.1), (5, 0.31), (5, 0.4)]
 )
@@ -50,6 +51,7 @@ def test_modes_are_the_eigenvalues_of_the_whole_hessian(k, p):
         assert (others - value).abs().min() < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("k", "p"), [(6, 0.3), (8, 0.05), (9, 0.1)])
 def test_the_loss_bends_along_a_mode_as_its_curvature_says(k, p, step=0.005):
     """Second differences of the loss of any number of features, a different way to compute it."""
