@@ -1,10 +1,14 @@
 """The exact loss of many features: the series with its atoms taken out, against a plain series with
 very many harmonics, the recursion over active sets, Monte Carlo, and central differences."""
 
+import hashlib
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
 from oracles import rational_loss, series_loss
+from processors import on_the_plainest
 
 from common.data import SparseFeatures, importance_decay
 from common.exact import cube, harmonics, population_loss, series
@@ -163,3 +167,29 @@ def test_splitting_a_batch_changes_nothing(generator):
     together = population_loss(W, b, 0.1)
     apart = torch.stack([population_loss(W[k], b[k], 0.1) for k in range(5)])
     assert torch.allclose(together, apart, rtol=1e-12)
+
+
+def digest():
+    """Of what the harmonics add to losses and derivatives, entries of 0 and p = 1 among them."""
+    found, add = hashlib.sha256(), harmonics.add_harmonics
+
+    def noted(*arrays):
+        add(*arrays)
+        for array in arrays[-3:]:
+            found.update(array.tobytes())
+
+    generator = torch.Generator().manual_seed(0)
+    W = torch.randn(3, 4, 12, generator=generator, dtype=torch.float64)
+    W[0, :, 5] = 0
+    b = torch.randn(3, 12, generator=generator, dtype=torch.float64)
+    with mock.patch.object(harmonics, "add_harmonics", noted):
+        for p in (1.0, 0.3, 0.01):
+            population_loss(W, b, p)
+    return found.hexdigest()
+
+
+@pytest.mark.slow
+def test_every_processor_gets_the_same_harmonics(tmp_path):
+    """Their bits, compiled for this processor and for the plainest of its kind."""
+    printed = on_the_plainest("from test_exact_series import digest; print(digest())", tmp_path)
+    assert printed.strip() == digest() != hashlib.sha256().hexdigest()

@@ -1,13 +1,11 @@
 """Compiled training steps, against autograd, torch's AdamW and the exact loss."""
 
 import hashlib
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
+from processors import on_the_plainest
 from scipy.stats import binom, chi2, kstest
 
 from common.data import SparseFeatures
@@ -259,15 +257,5 @@ def digest():
 @pytest.mark.slow
 def test_every_processor_gets_the_same_bits(tmp_path):
     """Compiled for this processor and for the plainest of its kind, without wide instructions."""
-    code = "from test_steps import digest; print(digest())"
-    plain = {
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_CPU_FEATURES": "",
-        "NUMBA_CACHE_DIR": str(tmp_path),
-    }
-    paths = {"PYTHONPATH": os.pathsep.join(["tests", "."])}
-    command = [sys.executable, "-c", code]
-    run = subprocess.run(
-        command, env=os.environ | plain | paths, capture_output=True, text=True, check=True
-    )
-    assert run.stdout.strip() == digest()
+    printed = on_the_plainest("from test_steps import digest; print(digest())", tmp_path)
+    assert printed.strip() == digest()
