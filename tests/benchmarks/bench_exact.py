@@ -55,24 +55,22 @@ def test_phase_map(n, m, side, restarts, at_least):
 
 
 def test_twenty_features():
-    """n = 20, m = 5: minima that have converged, over the densities as low as the best of ten runs
-    of the authors, in a twentieth of their time. (At one low density either may be some per cent
-    better: there are many minima, and which ones 48 starts find is chance.)"""
+    """n = 20, m = 5: the lowest loss of ten runs of the authors, in a fifth of their time."""
     importance = importance_decay(20, 0.7)
     scale = authors_scale(20, 5, instances=7)
     authors = train_restarts(
         20, 5, DENSITIES, importance, restarts=10, recipe=AUTHORS, init_scale=scale
     )
     start = time.perf_counter()
-    best = minimise(20, 5, DENSITIES, importance, restarts=48)
+    best = minimise(20, 5, DENSITIES, importance, restarts=600)
     ours = time.perf_counter() - start
     plain = plain_seconds(20, 5, 70)
     excess = best.loss / authors.loss.min(1).values - 1
     print(f"\nn=20 m=5: {ours:.0f} s, ten plain runs {plain:.0f} s; excess over their best in % "
           f"{[round(100 * v, 3) for v in excess.tolist()]}, converged {best.converged.tolist()}, "
           f"gradients {[f'{g:.0e}' for g in best.gradient.tolist()]}")  # fmt: skip
-    assert best.converged.all() and excess.mean() < 0.005
-    assert plain / ours >= 20
+    assert (excess < 0.005).all()
+    assert plain / ours >= 5
 
 
 def test_eighty_features():
