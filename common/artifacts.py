@@ -171,10 +171,12 @@ class Output:
         display(Markdown(f"> **Claim** `{name}`: {paper}\n>\n> **Found**: {found}: *{verdict}*"))
 
     def ledger(self):
-        """The claims as a table, for display at the end of the notebook."""
+        """The claims and their verdicts as a table, for display at the end of the notebook. What was
+        found stands where it was, beside its evidence."""
         if self.changed:
             display(Markdown(parameters.note(self.changed, self.folder.relative_to(ROOT))))
-        return Markdown(ledger_table((f"`{name}`", row) for name, row in self.claims.items()))
+        rows = [(f"`{k}`", row["paper"], f"**{row['verdict']}**") for k, row in self.claims.items()]
+        return table(("claim", "what is claimed", "verdict"), rows)
 
     def _path(self, kind, name):
         pattern = NAME if kind == "figures" else DATA_NAME
@@ -201,12 +203,6 @@ def verdict(holds, in_part=False):
     if holds:
         return VERDICTS[0]
     return VERDICTS[1] if in_part else VERDICTS[2]
-
-
-def ledger_table(claims):
-    """Claims as a Markdown table. claims : pairs (what stands in the first column, row)."""
-    rows = [(label, row["paper"], row["found"], f"**{row['verdict']}**") for label, row in claims]
-    return table(("claim", "what is claimed", "found here", "verdict"), rows).data
 
 
 def table(header, rows):

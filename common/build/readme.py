@@ -18,7 +18,7 @@ import re
 import sys
 from pathlib import Path
 
-from common.artifacts import ROOT, VERDICTS, ledger_table
+from common.artifacts import ROOT, VERDICTS, table
 from common.tex import SOURCES, source
 
 BEGIN, END = "<!-- ledger: begin -->", "<!-- ledger: end -->"
@@ -87,18 +87,21 @@ def fill(text, kind, values):
     return re.sub(pattern, filled, text)
 
 
-def with_ledger(text, table):
-    """`text` with `table` between the markers. Raises ValueError when they are missing."""
+def with_ledger(text, ledger):
+    """`text` with `ledger` between the markers. Raises ValueError when they are missing."""
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise ValueError(f"README.md must hold the lines {BEGIN!r} and {END!r} once each")
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}"
+    return f"{before}{BEGIN}\n{ledger}\n{END}{rest.split(END)[1]}"
 
 
 def refreshed(text, root=ROOT):
     """README.md's `text` with the ledger and the numbers of the results recorded below `root`."""
     values = all_numbers(root) | tally(root)
-    return fill(with_ledger(text, ledger_table(all_claims(root))), "r", values)
+    claims = all_claims(root)
+    rows = [(label, row["paper"], row["found"], f"**{row['verdict']}**") for label, row in claims]
+    ledger = table(("claim", "what is claimed", "found here", "verdict"), rows).data
+    return fill(with_ledger(text, ledger), "r", values)
 
 
 def rewrite(root, change):
