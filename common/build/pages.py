@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from jinja2 import Environment, FileSystemLoader
@@ -70,7 +71,7 @@ class Site:
             name = path.relative_to(self.root)
             self.linked.add(name)
             there = name.with_suffix(".html") if name.suffix in PAGES else name
-            return Path(os.path.relpath(there, Path(page).parent)).as_posix() + fragment
+            return quote(Path(os.path.relpath(there, Path(page).parent)).as_posix()) + fragment
 
         return render.settled(html, self.root / source, lead)
 
