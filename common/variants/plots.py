@@ -172,7 +172,7 @@ def rise_by_angle(angles, rise, density, ax):
     for values, p, shade in zip(rise, density, curves.density_colors(len(density)), strict=True):
         ax.plot(angles, values, "o-", ms=3.5, color=shade, label=f"{p:g}")
     ax.set(xscale="log", yscale="log", xticks=angles, xticklabels=angles)
-    ax.set(xlabel="angle of rotation (degrees)", ylabel="median rise of the loss")
+    ax.set(xlabel="angle of rotation (degrees)", ylabel="rise of the loss (1: doubled)")
     ax.set_ylim(top=100 * rise.max())  # room for the legend
     ax.minorticks_off()
     ax.legend(
