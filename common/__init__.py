@@ -57,7 +57,7 @@ Phase diagrams
     phases.one_axis             equal features on one axis: branches, rare limit, best split
     phases.plots                pictures of phase diagrams
     phases.transition_plots     pictures of the transition
-    phases.penalty_plots        superposition as an island, the penalty as a sea
+    phases.penalty_plots        where a penalty ends superposition
     phases.compression_plots    pictures of the map of compression
     phases.one_axis_plots       numbers beside the weights on one axis
 

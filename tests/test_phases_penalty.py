@@ -165,11 +165,11 @@ def test_the_smaller_weight_comes_first_at_equal_importances():
 def test_exchanged_features_scale_the_surface():
     p, r = tensor(0.1, 0.3), tensor(1.0, 2.0, 5.0)
     half = penalty.critical_penalty(p[:, None], r, restarts=8)
-    both, height, jump = penalty.mirrored(r, half)
+    both, critical, jump = penalty.mirrored(r, half)
     assert both.tolist() == [0.2, 0.5, 1, 2, 5]
     inverse = penalty.critical_penalty(p[:, None], 1 / r, restarts=8)
-    torch.testing.assert_close(height[:, :3].flip(1), inverse.penalty)
-    torch.testing.assert_close(height[:, 2:], half.penalty)
+    torch.testing.assert_close(critical[:, :3].flip(1), inverse.penalty)
+    torch.testing.assert_close(critical[:, 2:], half.penalty)
     torch.testing.assert_close(jump, jump.flip(1))
 
 
@@ -179,7 +179,7 @@ def test_rare_features_end_at_a_third_of_their_density():
 
 
 @pytest.mark.slow
-def test_the_summit():
+def test_the_highest_critical_penalty():
     """Of antipodal pairs of equal weights, by a search over three numbers and the density."""
 
     def lower(v):
@@ -188,7 +188,7 @@ def test_the_summit():
         return -(variance(p) - free) / (2 * a**4)
 
     found = minimize(lower, [0.8, 0.1, 0.25], method="Nelder-Mead", options={"xatol": 1e-9})
-    p, top = penalty.summit()
+    p, top = penalty.highest()
     assert top == pytest.approx(-found.fun, rel=1e-8)
     assert p == pytest.approx(found.x[2], rel=1e-3)
 
@@ -230,7 +230,7 @@ def test_the_strong_pair_takes_over_where_two_minima_are_equal():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strength", [0.002, 0.01, 0.02])
-def test_at_the_end_of_the_beach_a_strong_pair_equals_the_linear_minimum(strength):
+def test_where_the_jump_begins_a_strong_pair_equals_the_linear_minimum(strength):
     r, p = penalty.onset_end(strength)
     assert penalty.continuous_penalty(p, r).item() == pytest.approx(strength, rel=1e-9)
     v, value = least([-0.72, 1.02, 0.2, 0.07], p, r, strength)
@@ -262,18 +262,18 @@ def test_what_does_not_meet_is_refused():
 # --- pictures ---
 
 
-def test_what_is_not_land_is_sea_and_a_beach_is_where_it_ends_continuously():
+def test_colours_say_where_it_pays_and_yellow_where_it_ends_continuously():
     p, r = tensor(1.0, 0.5, 0.25, 0.125), tensor(1.0, 2.0, 4.0)
-    height = tensor(*[[0.0] * 3, [0.03, 0.0, 0.0], [0.04, 0.02, 0.0], [0.03, 0.02, 0.01]])
+    critical = tensor(*[[0.0] * 3, [0.03, 0.0, 0.0], [0.04, 0.02, 0.0], [0.03, 0.02, 0.01]])
     jump = tensor(*[[0.0] * 3, [0.0] * 3, [0.5] * 3, [0.5] * 3])
     fig, ax = plt.subplots()
-    penalty_plots.topography(p, r, height, jump, [0.015], ax)
-    mesh, cliffs, beach = ax.collections
+    penalty_plots.critical_map(p, r, critical, jump, [0.015], ax)
+    mesh, lines, smooth = ax.collections
     drawn = np.ma.masked_array(mesh.get_array()).reshape(4, 3)
-    assert np.array_equal(np.ma.getmaskarray(drawn), height.numpy() == 0)
-    assert np.allclose(drawn.compressed(), height[height > 0])  # the height is all that colours it
+    assert np.array_equal(np.ma.getmaskarray(drawn), critical.numpy() == 0)
+    assert np.allclose(drawn.compressed(), critical[critical > 0])  # nothing else colours it
     assert to_rgb(ax.get_facecolor()) == to_rgb("#cfe3f1")
-    assert to_rgba(cliffs.get_edgecolor()[0])[:3] == to_rgb(penalty_plots.CLIFF)
-    drawn = np.concatenate([path.vertices for path in beach.get_paths()])
+    assert to_rgba(lines.get_edgecolor()[0])[:3] == to_rgb(penalty_plots.JUMP)
+    drawn = np.concatenate([path.vertices for path in smooth.get_paths()])
     assert len(drawn) and (drawn[:, 1] >= 0.5 - 1e-9).all()
     plt.close(fig)

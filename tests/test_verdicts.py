@@ -271,10 +271,10 @@ PLANTED = {
         (NOT, {"pair_share": tensor(0.39, 0.5), "start_share": 0.79}),
     ],
     "penalty-surface": [
-        (HOLDS, {"factor": tensor(1.5, 2), "above": tensor(0, 1e-11), "height": tensor(0, 0.03),
+        (HOLDS, {"factor": tensor(1.5, 2), "above": tensor(0, 1e-11), "critical": tensor(0, 0.03),
                  "top": (0.3, 0.03)}),
         (NOT, {"factor": tensor(1.49, 2)}), (NOT, {"above": tensor(0, 1e-9)}),
-        (NOT, {"height": tensor(0, 0.031)}),
+        (NOT, {"critical": tensor(0, 0.031)}),
     ],
     "certified-n2": [
         (HOLDS, {"sure": tensor(*[1] * 98, 0, 0), "agree": 1.0, "excess": tensor(0, 9e-4)}),

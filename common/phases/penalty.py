@@ -111,7 +111,7 @@ def mirrored(relative_importance, critical):
     return tuple(torch.cat([left.flip(-1)[..., :-1], right], -1) for left, right in parts)
 
 
-def summit():
+def highest():
     """(density, penalty): the highest lambda_c of all. It is that of equal importances."""
 
     def lower(p):
