@@ -36,7 +36,7 @@ def test_a_cut_shows_the_slope_of_the_loss():
     norms = torch.stack([x, 1 - x], 1)
     _, axes = plt.subplots(3)
     transition_plots.cut_column(x, 3 * x + 1, norms, x**2, axes, "density", "a cut", [0.2, 1])
-    assert [line.get_label() for line in axes[0].lines] == ["first", "extra"]
+    assert [line.get_label() for line in axes[0].lines] == ["first feature", "extra feature"]
     assert axes[0].lines[1].get_ydata() == pytest.approx(1 - x.numpy())
     assert axes[1].lines[0].get_ydata() == pytest.approx(x.numpy() ** 2)
     assert axes[2].lines[0].get_ydata() == pytest.approx(3, rel=1e-3)
@@ -46,11 +46,20 @@ def test_a_cut_shows_the_slope_of_the_loss():
 def test_cuts_stand_side_by_side():
     x = torch.logspace(0, -1, 20)
     cut = (x, x, torch.stack([x, x], 1), x)
-    fig = transition_plots.cuts({"one": cut, "two": cut}, {"three": cut})
+    events = {"two": ([0.5], [0.3]), "three": ([], [0.25, 0.75])}
+    fig = transition_plots.cuts({"one": cut, "two": cut}, {"three": cut}, events)
     titles = [ax.get_title() for ax in fig.axes]
     assert len(titles) == 9 and titles[:3] == ["one", "two", "three"]
     rare = "density (rare: left)"
     assert [ax.get_xlabel() for ax in fig.axes[6:]] == [rare, rare, "$r$"]
+    for first in (0, 3, 6):  # the row of norms, which has two lines of its own, and the two below
+        own = 2 if first == 0 else 1
+        places = [[line.get_xdata()[0] for line in ax.lines[own:]] for ax in fig.axes[first:][:3]]
+        assert places == [[], [0.5, 0.3], [0.25, 0.75]]
+    names = {line.get_color(): line.get_label() for line in fig.legends[0].get_lines()}
+    begins, takes_over = (line.get_color() for line in fig.axes[4].lines[1:])
+    assert names[begins] == "superposition begins"
+    assert names[takes_over] == "pair takes over (jump)"
 
 
 def test_the_onset_is_mirrored_and_compared_with_theory():

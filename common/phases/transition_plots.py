@@ -1,13 +1,20 @@
 """Pictures of the transition of two features in one dimension: its lines, and cuts across them."""
 
+from itertools import product
+
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.lines import Line2D
 
 from common.phases import plots as phase_plots
 from common.phases.plots import DEDICATED, SUPERPOSED, log_ticks
 from common.plots.style import array
 
 TAKEOVER, COEXISTING = "#b3202c", "#f0b429"
+EVENTS = {  # on the way down in density, as thin lines across the cuts
+    "superposition begins": {"color": DEDICATED, "lw": 0.7},
+    "pair takes over (jump)": {"color": TAKEOVER, "lw": 0.7},
+}
 
 
 def onset_lines(relative_importance, exact, theory, read_off, window):
@@ -85,24 +92,33 @@ def transition_lines(relative_importance, lines, coexisting, points, ax):
     return ax.figure
 
 
-def cuts(along_density, along_importance):
+def cuts(along_density, along_importance, events):
     """Cuts through the diagram side by side, along density and along relative importance, both
     {title: (x [T], loss [T], norms [T, 2], superposition of the extra feature [T])}.
+
+    events : {title: (x where superposition begins, x where the pair takes over)}.
 
     Above each other: norms, superposition, slope of the optimal loss. Returns the figure.
     """
     count = len(along_density) + len(along_importance)
-    size = (1.88 * count, 4.6)
+    size = (1.88 * count, 4.8)
     fig, axes = plt.subplots(3, count, figsize=size, sharex="col", squeeze=False)
-    columns = iter(axes.T)
+    columns = dict(zip([*along_density, *along_importance], axes.T, strict=True))
     for title, cut in along_density.items():
-        cut_column(*cut, next(columns), "density (rare: left)", title, [0.1, 0.2, 0.5, 1])
+        cut_column(*cut, columns[title], "density (rare: left)", title, [0.1, 0.2, 0.5, 1])
     for title, cut in along_importance.items():
-        cut_column(*cut, next(columns), "$r$", title, [0.1, 1, 10])
+        near = max(cut[0]) < 10 * min(cut[0])
+        ticks = phase_plots.NEAR_TICKS if near else [0.1, 1, 10]
+        cut_column(*cut, columns[title], "$r$", title, ticks)
+    for title, places in events.items():
+        for xs, event in zip(places, EVENTS.values(), strict=True):
+            for ax, x in product(columns[title], xs):
+                ax.axvline(x, zorder=0, **event)
     labels = ("norm", "superposition\nof the extra", "slope of the\noptimal loss")
     for ax, label in zip(axes[:, 0], labels, strict=True):
         ax.set_ylabel(label)
-    axes[0, 0].legend()
+    named = [Line2D([], [], label=name, **event) for name, event in EVENTS.items()]
+    fig.legend(handles=[*axes[0, 0].lines[:2], *named], loc="outside lower center", ncols=4)
     return fig
 
 
@@ -111,7 +127,7 @@ def cut_column(x, loss, norms, shared, axes, xlabel, title, ticks):
     [T] and the slope of the optimal loss [T], in three axes above each other."""
     x = array(x)
     for y, color, name in zip(array(norms).T, ("0.35", DEDICATED), ("first", "extra"), strict=True):
-        axes[0].plot(x, y, color=color, label=name)
+        axes[0].plot(x, y, color=color, label=f"{name} feature")
     axes[1].plot(x, array(shared), color=SUPERPOSED)
     axes[2].plot(x, np.gradient(array(loss), x), color="0.2")
     axes[0].set(title=title, ylim=(0, 1.12))
