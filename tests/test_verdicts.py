@@ -202,8 +202,8 @@ PLANTED = {
         (PART, {"largest_apart": 2e-6}), (NOT, {"begins": [1], "other_jump": False}),
     ],
     "phase-n3": [
-        (HOLDS, {"by_direction": 0.96, "by_extra": 0.99, "lens": torch.tensor([False, False])}),
-        (PART, {"by_direction": 0.94}), (PART, {"lens": torch.tensor([True, False])}),
+        (HOLDS, {"by_direction": 0.96, "by_extra": 0.99, "jointly": torch.tensor([False, False])}),
+        (PART, {"by_direction": 0.94}), (PART, {"jointly": torch.tensor([True, False])}),
         (NOT, {"by_direction": 0.94, "by_extra": 0.89}),
     ],
     "phase-agree-n3": [
