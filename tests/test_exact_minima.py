@@ -146,6 +146,19 @@ def test_many_features_by_the_series():
     assert best.loss < linear_optimum(0.1, importance, 3)
 
 
+def test_many_features_cannot_be_exchanged_for_the_better():
+    """n = 8, m = 3: from two starts only, no exchange of two features lowers the loss any more."""
+    importance, density = importance_decay(8, 0.7), torch.tensor([0.03, 0.01], dtype=torch.float64)
+    best = minimise(8, 3, density, importance, restarts=2)
+    assert best.converged.all()
+    assert (best.loss < best.restart_losses.min(1).values * 0.999).any()  # what it was good for
+    for i, j in torch.combinations(torch.arange(8)).tolist():
+        order = list(range(8))
+        order[i], order[j] = j, i
+        exchanged = population_loss(best.W[..., order], best.b[..., order], density, importance)
+        assert (exchanged > best.loss - 1e-8 * density).all()
+
+
 def test_cells_that_did_not_converge_are_named(monkeypatch):
     monkeypatch.setattr(problem, "ROUNDS", 2)
     best = minimise(2, 1, [0.5, 0.1], restarts=2)

@@ -14,9 +14,11 @@ from common.exact.checks import (
 )
 from common.exact.loss import CUBE_FEATURES, common_shape, population_loss
 from common.exact.problem import TOLERANCE, Problem, neighbours, rearranged, split, starts
+from common.parallel import on_all_cores
 
 SHARPER = 0.01  # share of the accuracy asked for with which stubborn minima are sought
 NOISE = 1e-4  # of the values near a minimum, as a share of the accuracy
+PROMISING = 3  # of the rearrangements of many features, that are minimised
 GAP = 1e-9  # difference of losses, in units of the cell's scale, from which one minimum is lower
 
 
@@ -69,10 +71,10 @@ def minimise(
     accuracy   : of the loss beyond 5 features, see population_loss.
     per_feature: the last axis of density is the features' own, [n] or [..., n], and not a cell's.
 
-    Up to 5 features all starts run to convergence (quasi-Newton). Then every cell also tries its
-    optimum rearranged (two features exchanged, one turned round) and the optima of its neighbours
-    in the grid. Beyond that the starts descend by Adam on sampled inputs first, and only the lowest
-    of a cell goes on. Returns an Optimum. Raises ValueError for arguments out of range.
+    Up to 5 features all starts run to convergence (quasi-Newton); beyond that they descend by Adam
+    on sampled inputs first, and only the lowest of a cell goes on. Then every cell with a ReLU also
+    tries its optimum rearranged (two features exchanged, one turned round) and the optima of its
+    neighbours in the grid. Returns an Optimum. Raises ValueError for arguments out of range.
     """
     n, m = check_count(n_features, "n_features"), check_count(n_hidden, "n_hidden")
     check_activation(output, "output")
@@ -94,7 +96,7 @@ def minimise(
         ends = problem.descend_and_minimise(x, cell, seed)
     found = ends.at(ends.lowest_of(restarts))
     lower = torch.zeros(count, dtype=torch.bool)
-    if problem.few:
+    if output == "relu":
         _rearrange(problem, found)
         for neighbour in neighbours(cells):
             lower |= _put_lower(found, problem.minimise(found.x[neighbour], torch.arange(count)))
@@ -116,11 +118,26 @@ def _rearrange(problem, found):
     cell = torch.arange(len(found.value))
     while len(cell):
         x = rearranged(found.x[cell], problem.density[cell], problem.m)
+        if not problem.few:
+            x = _promising(problem, x, cell, found.value[cell])
         ends = problem.minimise(x.flatten(0, 1), cell.repeat(len(x)))
         lower = torch.zeros(len(found.value), dtype=torch.bool)
         for part in torch.arange(len(ends.value)).split(len(cell)):
             lower[cell] |= _put_lower(found, ends.at(part), cell)
         cell = lower.nonzero()[:, 0]
+
+
+def _promising(problem, x, cell, value):
+    """Of the models x [K, N, d] the PROMISING with the least loss of every cell, but for those of
+    the loss it has, value [N]: [PROMISING, N, d]. (Dead features exchanged are no other model.)"""
+
+    def losses(models, one):
+        return problem.value_and_gradient(models, one.repeat(len(models)))[0]
+
+    loss = torch.stack(list(on_all_cores(losses, x.unbind(1), cell)), 1)
+    loss = torch.where((loss - value).abs() <= GAP, torch.inf, loss)
+    order = loss.argsort(0)[:PROMISING]
+    return x.gather(0, order[..., None].expand(-1, -1, x.shape[-1]))
 
 
 def _put_lower(found, tried, cell=slice(None)):

@@ -62,7 +62,7 @@ def test_twenty_features():
         20, 5, DENSITIES, importance, restarts=10, recipe=AUTHORS, init_scale=scale
     )
     start = time.perf_counter()
-    best = minimise(20, 5, DENSITIES, importance, restarts=600)
+    best = minimise(20, 5, DENSITIES, importance, restarts=48)
     ours = time.perf_counter() - start
     plain = plain_seconds(20, 5, 70)
     excess = best.loss / authors.loss.min(1).values - 1
