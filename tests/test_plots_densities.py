@@ -26,6 +26,16 @@ def test_two_rows_and_one_column_a_model(n):
     assert fig.axes[4].get_ylim()[0] > fig.axes[4].get_ylim()[1]  # the first feature at the top
 
 
+def test_models_beyond_the_columns_go_on_below():
+    """Row by row; what is left of the last row is empty."""
+    fig = density_plots.grams_and_norms(
+        torch.ones(3, 2, 3), torch.zeros(3, 3), ["a", "b", "c"], columns=2
+    )
+    assert [ax.get_title() for ax in fig.axes[:8]] == ["a", "b", "", "", "c", "", "", ""]
+    assert len(fig.axes[6].patches) == 3 and fig.axes[6].get_yticks()[0] == 1
+    assert [ax.axison for ax in fig.axes[:8]] == [True] * 5 + [False, True, False]
+
+
 def test_every_column_is_of_its_own_model(generator):
     W, b = torch.randn(2, 2, 3, generator=generator), torch.randn(2, 3, generator=generator)
     fig = density_plots.grams_and_norms(W, b, ["a", "b"])

@@ -28,21 +28,27 @@ ZOOM_PLACE = (0.38, 0.2, 0.19, 0.52)  # of the inset in its panel: where no norm
 SIMPLE_SHARES = {1: "alone", 2 / 3: "triangle", 1 / 2: "pair", 2 / 5: "pentagon"}
 
 
-def grams_and_norms(W, b, titles, size=1.2):
+def grams_and_norms(W, b, titles, size=1.2, columns=None):
     """The paper's two-row figure: W^T W with b above, norms coloured by superposition below.
 
-    W [models, m, n], b [models, n], one column a model.
+    W [models, m, n], b [models, n]; `columns` models beside each other, all of them when None.
     """
-    columns, n = len(titles), array(b).shape[1]
-    fig, axes = plt.subplots(2, columns, figsize=(size * columns, 2.5 * size), squeeze=False)
+    columns, n = columns or len(titles), array(b).shape[1]
+    rows = -(-len(titles) // columns)
+    figsize = size * columns, 2.5 * size * rows
+    fig, axes = plt.subplots(2 * rows, columns, figsize=figsize, squeeze=False)
     fig.get_layout_engine().set(w_pad=0.03, wspace=0.02)
     G, norms = geometry.gram(W), geometry.feature_norms(W)
     step = 5 if n <= MANY else 20
     for k, title in enumerate(titles):
-        gram_with_bias(G[k], b[k], axes[0, k], title, numbers=False)
-        norm_bars(norms[k], geometry.superposition(W[k]), axes[1, k])
-        shown = [1, *range(step, n + 1, step)] if k == 0 else []
-        axes[1, k].set(xlim=(0, 1.35), xticks=[0, 1], yticks=shown, ylim=(n + 0.5, 0.5), xlabel="")
+        row, column = divmod(k, columns)
+        upper, lower = axes[2 * row : 2 * row + 2, column]
+        gram_with_bias(G[k], b[k], upper, title, numbers=False)
+        norm_bars(norms[k], geometry.superposition(W[k]), lower)
+        shown = [1, *range(step, n + 1, step)] if column == 0 else []
+        lower.set(xlim=(0, 1.35), xticks=[0, 1], yticks=shown, ylim=(n + 0.5, 0.5), xlabel="")
+    for ax in axes.reshape(rows, 2, columns).swapaxes(1, 2).reshape(-1, 2)[len(titles) :].flat:
+        ax.set_axis_off()
     axes[0, 0].set(xlabel="input", ylabel="output")
     axes[1, 0].set(xlabel="norm", ylabel="feature")
     signed_colorbar(fig, axes[0], "$W^T W$ and $b$", extend="both")
