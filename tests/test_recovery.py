@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from sklearn.decomposition import SparseCoder
 
 from common.recovery.blind import (
     BLIND,
@@ -23,7 +22,6 @@ from common.recovery.study import (
     dictionaries,
     draw,
     interval,
-    reference_settings,
     saving,
     score,
     scores,
@@ -297,26 +295,6 @@ def test_interval_and_saving():
     mean, half = interval([1.0, 2.0, 3.0])
     assert mean == 2 and half == pytest.approx(4.303 / np.sqrt(3), rel=1e-3)
     assert saving(np.array([4.0, 4.0]), np.array([1.0, 1.0])) == (0.75, 0)
-
-
-def test_reference_settings_know_what_answering_zero_costs():
-    rows = reference_settings([(10, 5)], [0.3], inputs=4_000, seed=0)
-    zero = {law: value for *_, law, _, value in rows}
-    assert zero["uniform"] == pytest.approx(0.1, rel=0.1)
-    assert zero["normal"] == pytest.approx(0.3, rel=0.1)
-
-
-def test_reference_settings_are_those_scikit_learn_comes_with():
-    """Its coder with nothing said, on the same inputs."""
-    n, m, p = 60, 40, 0.1
-    rows = reference_settings([(n, m)], [p], inputs=300, seed=3)
-    rng, W = np.random.default_rng([3, n, m]), random_dictionary(n, m, 3)
-    x = np.where(rng.random((300, n)) < p, rng.random((300, n)), 0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        coder = SparseCoder(W.T, transform_algorithm="omp")
-        expected = np.mean((coder.transform(x @ W.T) - x) ** 2)
-    assert rows[0][:4] == (n, m, p, "uniform") and rows[0][4] == pytest.approx(expected)
 
 
 # --- Learned decoders and autoencoders -----------------------------------------------------------

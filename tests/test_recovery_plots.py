@@ -71,12 +71,15 @@ def test_error_curves_have_a_line_a_method_and_a_floor():
     assert ax.get_ylim()[0] < plots.FLOOR < 1 < ax.get_ylim()[1]
 
 
-def test_a_sparsity_axis_has_sparse_to_the_right_and_names_sparsity():
+@pytest.mark.parametrize(
+    "axis, named", [("density_axis", ["0.3", "0.1", "0.03"]), ("sparsity_axis", ["70", "90", "97"])]
+)
+def test_an_axis_of_densities_or_sparsities_has_sparse_to_the_right(axis, named):
     _, ax = plt.subplots()
-    plots.sparsity_axis(ax, DENSITY)
+    getattr(plots, axis)(ax, DENSITY)
     places = [place(ax, p, 0)[0] for p in DENSITY]
     assert 0 < places[0] < places[1] < places[2] < 1
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["70", "90", "97"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == named
 
 
 def test_a_legend_names_everything_once_in_the_order_of_the_methods():
@@ -117,7 +120,7 @@ def test_a_fate_map_has_the_most_important_feature_at_the_top_and_sparse_to_the_
     _, ax = plt.subplots()
     plots.fate_map(r2, DENSITY, ax, "title")
     assert np.argwhere(is_dark(cells(ax, 6, 3))).tolist() == [[0, 2], [5, 0]]
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["70", "90", "97"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0.3", "0.1", "0.03"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["1", "5"]
 
 

@@ -81,12 +81,18 @@ def error_curves(results, at, ax, title, lowest=FLOOR):
     ax.set(yscale="log", ylim=(lowest * 0.8, 3), title=title)
 
 
-def sparsity_axis(ax, density):
-    """Densities on a log axis, sparse to the right, labelled as sparsity S."""
+def density_axis(ax, density):
+    """Densities on a log axis, sparse to the right."""
     ax.set_xscale("log")
     ax.set_xlim(max(density) * 1.12, min(density) / 1.12)
-    ax.set_xticks(density, [f"{100 * (1 - p):g}" for p in density])
+    ax.set_xticks(density, [f"{p:g}" for p in density])
     ax.minorticks_off()
+
+
+def sparsity_axis(ax, density):
+    """The same, labelled as sparsity S in per cent."""
+    density_axis(ax, density)
+    ax.set_xticks(density, [f"{100 * (1 - p):g}" for p in density])
 
 
 def legend_below(fig, axes, columns, extra=()):
@@ -132,10 +138,10 @@ def fate_map(r2, density, ax, title):
     """R^2 [densities, n] of each feature: the most important at the top, sparse to the right."""
     mesh = ax.pcolormesh(array(np.maximum(r2, 0)).T, cmap="rocket_r", vmin=0, vmax=1)
     n = np.shape(r2)[1]
-    ax.set_xticks(np.arange(len(density)) + 0.5, [f"{100 * (1 - p):g}" for p in density])
+    ax.set_xticks(np.arange(len(density)) + 0.5, [f"{p:g}" for p in density])
     ticks = [0, *range(4, n, 5)]
     ax.set_yticks(np.array(ticks) + 0.5, [i + 1 for i in ticks])
-    ax.set(title=title, xlabel="sparsity S in %")
+    ax.set(title=title, xlabel="density p")
     ax.invert_yaxis()
     ax.tick_params(length=0)
     return mesh

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from functools import partial
-from itertools import product
 
 import numpy as np
 import torch
@@ -158,24 +157,3 @@ def saving(base, other):
     (middle, half), (reference, spread) = interval(other), interval(base)
     ratio = middle / reference
     return 1 - ratio, ratio * float(np.hypot(half / max(middle, 1e-300), spread / reference))
-
-
-def reference_settings(sizes, densities, *, inputs, seed):
-    """What scikit-learn's SparseCoder gives as it comes (OMP with its own number of features).
-
-    Returns rows (n, m, density, law of the values, mean squared error, error of answering 0) for
-    random dictionaries of all sizes (n, m) and three laws of the active values.
-    """
-    laws = {
-        "uniform": lambda rng, shape: rng.random(shape),
-        "|normal|": lambda rng, shape: np.abs(rng.standard_normal(shape)),
-        "normal": lambda rng, shape: rng.standard_normal(shape),
-    }
-    rows = []
-    for (n, m), density, (law, values) in product(sizes, densities, laws.items()):
-        rng = np.random.default_rng([seed, n, m])
-        W = random_dictionary(n, m, seed)
-        x = np.where(rng.random((inputs, n)) < density, values(rng, (inputs, n)), 0)
-        estimate = recover("OMP", x @ W.T, W, max(1, m // 10))  # its default: a tenth of m
-        rows.append((n, m, density, law, np.mean((x - estimate) ** 2), np.mean(x**2)))
-    return rows
