@@ -59,7 +59,7 @@ def test_curves_of_worth_are_named_beside_their_ends():
         assert name.xy == pytest.approx((0.1, line.get_ydata()[-1]))
     assert [name.get_text() for name in ax.texts] == ["$k = 2$", "$k = 3$", "$k = 4$"]
     low, upper, middle = (name.xyann[1] for name in ax.texts)
-    assert low == pytest.approx(2) and upper - middle == pytest.approx(0.07 * 4.1)
+    assert low == pytest.approx(2) and upper - middle == pytest.approx(0.085 * 4.1)
 
 
 def test_neighbours_of_an_octahedron():

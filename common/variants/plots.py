@@ -70,7 +70,7 @@ def value_curves(density, counts, value, ax):
     end = float(min(density))
     ax.set(xscale="log", xlabel="density", ylabel="features' worth stored", xlim=(1, end))
     names = [f"$k = {k}$" for k in counts]
-    return curves.curve_names(end, value[:, -1], names, colors, ax, 0.07 * np.ptp(value))
+    return curves.curve_names(end, value[:, -1], names, colors, ax, 0.085 * np.ptp(value))
 
 
 def windmills(models, titles, size=1.5):
