@@ -246,7 +246,15 @@ def test_weight_decay_shrinks_what_is_trained():
 def test_chart_draws_every_setting_once(drawing):
     hits = torch.rand(16, 20, generator=torch.Generator().manual_seed(0)) < 0.5
     rates = {"one": Rate.of(hits), "another": Rate.of(~hits)}
-    fig = success_chart(rates, SETTINGS, {0.02: "a", 0.005: "b"}, groups=[1, 1])
+    groups = {f"about {name}": {name: rate} for name, rate in rates.items()}
+    fig = success_chart(groups, SETTINGS, {0.02: "a", 0.005: "b"})
+    heights = {text.get_text(): text.xy[1] for text in fig.axes[0].texts}
+    labels = [text.get_text() for text in fig.axes[0].get_yticklabels()]
+    heights |= dict(zip(labels, fig.axes[0].get_yticks(), strict=True))
+    assert sorted(heights, key=heights.get) == ["about one", "one", "about another", "another"]
+    assert fig.axes[0].get_ylim() == (3.5, -0.5)  # the first at the top
+    dots = fig.axes[0].lines[0].get_ydata()
+    assert abs(dots - [heights["one"], heights["another"]]).max() < 0.5
     drawn = [
         line.get_xdata()[0]
         for ax in fig.axes

@@ -38,12 +38,13 @@ KINDS = {
 
 
 class Statement(NamedTuple):
-    """A row of the study: its kind, its claim in the ledger, the judge of it there and here, and in
-    short when it holds for a run."""
+    """A row of the study: its kind, its claim in the ledger, the judge of it there and here, a
+    label for figures, and in short when it holds for a run."""
 
     kind: str
     claim: str
     judge: Callable
+    label: str
     when: str
 
 
@@ -53,83 +54,90 @@ def _listed(counts):
 
 STATEMENTS = {
     "intro-dense": Statement(
-        "linear", "intro-dense", criteria.dedicated,
+        "linear", "intro-dense", criteria.dedicated, "5 features, dense: two orthogonal",
         "p = 1: features 1 and 2 orthogonal, no other embedded",
     ),
     "basic-dense": Statement(
-        "linear", "basic-dense", criteria.as_linear,
+        "linear", "basic-dense", criteria.as_linear, "20 features, dense: five orthogonal",
         "p = 1: features 1 to 5 orthogonal, no other embedded, biases 0 and p/2",
     ),
     "phase-agree-linear": Statement(
-        "linear", "phase-agree", criteria.same_phase,
+        "linear", "phase-agree", criteria.same_phase, "2 features, dense: the right one kept",
         "n = 2, above the boundary: phase of the exact optimum",
     ),
     "phase-agree-n3-linear": Statement(
-        "linear", "phase-agree-n3", criteria.same_phase, "n = 3, above the boundary: the same"
+        "linear", "phase-agree-n3", criteria.same_phase, "3 features, dense: the right two kept",
+        "n = 3, above the boundary: the same",
     ),
     "intro-antipodal": Statement(
         "superposed", "intro-antipodal", criteria.in_pairs,
+        "5 features, p = 0.2: two antipodal pairs",
         "p = 0.2: features 1 to 4 are two antipodal pairs, the fifth is not embedded",
     ),
     "intro-pentagon": Statement(
-        "superposed", "intro-pentagon", criteria.polygon,
+        "superposed", "intro-pentagon", criteria.polygon, "5 features, p = 0.1: the pentagon",
         "p = 0.1: five at 72° ± 8°, positive interference",
     ),
     "phase-agree-paired": Statement(
-        "superposed", "phase-agree", criteria.same_phase,
+        "superposed", "phase-agree", criteria.same_phase, "2 features, sparse: antipodal pair",
         "n = 2, below the boundary: phase of the exact optimum",
     ),
     "phase-agree-n3-paired": Statement(
-        "superposed", "phase-agree-n3", criteria.same_phase, "n = 3, below the boundary: the same"
+        "superposed", "phase-agree-n3", criteria.same_phase, "3 features, sparse: the right pair",
+        "n = 3, below the boundary: the same",
     ),
     "phase-joint": Statement(
-        "superposed", "phase-joint", criteria.joint, "n = 3, r = 1, p = 0.8: the triangle"
+        "superposed", "phase-joint", criteria.joint, "3 equal features: the triangle",
+        "n = 3, r = 1, p = 0.8: the triangle",
     ),
     "intro-linear": Statement(
-        "series", "intro-linear", criteria.never_more,
+        "series", "intro-linear", criteria.never_more, "linear: never more than two stored",
         "linear model: two features at most, at ten densities",
     ),
     "dynamics-relu": Statement(
-        "series", "dynamics-relu", criteria.stores_more,
+        "series", "dynamics-relu", criteria.stores_more, "the sparser, the more are stored",
         "six densities: never fewer when sparser, in the end more; linear: two at most",
     ),
     "basic-linear": Statement(
-        "series", "basic-linear", criteria.as_linear,
+        "series", "basic-linear", criteria.as_linear, "linear: as its closed form says",
         "linear model: W^T W within 0.05, b within a fifth of p/2, at seven densities",
     ),
     "basic-order": Statement(
-        "series", "basic-order", criteria.falls_in_order,
+        "series", "basic-order", criteria.falls_in_order, "the most important ones orthogonal",
         "orthogonal features are the most important and never increase in number",
     ),
     "basic-order-counts": Statement(
         "series", "basic-order", criteria.orthogonal_as_published,
+        "as many orthogonal as published",
         f"orthogonal features number {_listed(criteria.PUBLISHED_ORTHOGONAL)}, up to one",
     ),
     "basic-pairs": Statement(
-        "series", "basic-pairs", criteria.pairs_first,
+        "series", "basic-pairs", criteria.pairs_first, "antipodal pairs come first",
         "at the first two densities with superposition it is all antipodal pairs",
     ),
     "basic-count": Statement(
-        "series", "basic-count", criteria.stored_as_published,
+        "series", "basic-count", criteria.stored_as_published, "as many stored as published",
         f"represented features number {_listed(criteria.PUBLISHED)}, up to one",
     ),
     "variants-conditions": Statement(
-        "series", "variants-conditions", criteria.both_needed,
+        "series", "variants-conditions", criteria.both_needed, "sparsity and the ReLU both needed",
         "more than five stored by ReLU at p = 0.001; not at p = 1, nor linear",
     ),
     "variants-conditions-untied": Statement(
-        "series", "variants-conditions", criteria.both_needed, "the same with two weight matrices"
+        "series", "variants-conditions", criteria.both_needed, "the same with two weights",
+        "the same with two weight matrices",
     ),
     "basic-sparse": Statement(
-        "unmet", "basic-sparse", criteria.all_shared,
+        "unmet", "basic-sparse", criteria.all_shared, "sparse: all share, with negative biases",
         "p ≤ 0.01: all in superposition, positive interference > 1, biases < -0.05",
     ),
     "experiments-packing": Statement(
-        "unmet", "experiments-packing", criteria.packs,
+        "unmet", "experiments-packing", criteria.packs, "hidden ReLU: no two the same way",
         "hidden ReLU: no two features the same way, loss < 0.9 linear",
     ),
     "experiments-dense": Statement(
         "unmet", "experiments-dense", criteria.picks_favourites,
+        "hidden ReLU, dense: two orthogonal",
         "hidden ReLU, p = 0.99: two orthogonal features and no other",
     ),
 }  # fmt: skip
