@@ -171,8 +171,8 @@ class Output:
         display(Markdown(f"> **Claim** `{name}`: {paper}\n>\n> **Found**: {found}: *{verdict}*"))
 
     def ledger(self):
-        """The claims and their verdicts as a table, for display at the end of the notebook. What was
-        found stands where it was, beside its evidence."""
+        """The claims and their verdicts as a table, for display at the end of the notebook. (What
+        was found stands where it was, beside its evidence.)"""
         if self.changed:
             display(Markdown(parameters.note(self.changed, self.folder.relative_to(ROOT))))
         rows = [(f"`{k}`", row["paper"], f"**{row['verdict']}**") for k, row in self.claims.items()]

@@ -115,7 +115,10 @@ def draws_itself(data):
 
 
 def importance_decay(n_features, factor):
-    """Importances I_i = factor^i [n_features] for i = 0, 1, ... (paper: 0.9^i, 0.7^i)."""
+    """Importances [n_features] of features i = 1, 2, ...: I_i = factor^(i-1).
+
+    (The authors' notebook, with 0.9^i and 0.7^i, counts from 0.)
+    """
     n_features = check_count(n_features, "n_features")
     check_positive(factor, "the decay factor")
     return float(factor) ** torch.arange(n_features, dtype=torch.float64)

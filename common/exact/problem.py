@@ -157,8 +157,8 @@ def starts(n, m, restarts, seed):
 
     Every second pair has normal entries of W and b = 0. The others have features of one norm and
     negative biases: minima with many features in superposition are narrow when features are rare,
-    and from b = 0 hardly any start gets there (n = 5, m = 2, p = 0.03, I_i = 0.63^i: 0 of 512; from
-    the others 4 in 100).
+    and from b = 0 hardly any start gets there (n = 5, m = 2, p = 0.03, I_i = 0.63^(i-1): 0 of 512;
+    from the others 4 in 100).
     """
     generator = torch.Generator().manual_seed(seed)
     half = (restarts + 1) // 2
