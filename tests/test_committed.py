@@ -112,10 +112,7 @@ def test_the_claims_are_those_that_the_notebook_shows(name):
     assert shown == results(name)["claims"]
     assert asked == list(shown)
     ledger = code_cells(name)[-1][1].splitlines()
-    rows = [
-        [f"`{claim}`", row["paper"], row["found"], f"**{row['verdict']}**"]
-        for claim, row in shown.items()
-    ]
+    rows = [[f"`{claim}`", row["paper"], f"**{row['verdict']}**"] for claim, row in shown.items()]
     assert [
         line.replace("\\|", "/")[2:-2].split(" | ") for line in ledger if line.startswith("| `")
     ] == [[cell.replace("|", "/") for cell in row] for row in rows]
