@@ -33,6 +33,7 @@ def test_models_beyond_the_columns_go_on_below():
     )
     assert [ax.get_title() for ax in fig.axes[:8]] == ["a", "b", "", "", "c", "", "", ""]
     assert len(fig.axes[6].patches) == 3 and fig.axes[6].get_yticks()[0] == 1
+    assert [ax.get_xlabel() for ax in fig.axes[:8]] == ["input", "", "norm", ""] * 2
     assert [ax.axison for ax in fig.axes[:8]] == [True] * 5 + [False, True, False]
 
 

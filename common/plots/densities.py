@@ -49,8 +49,9 @@ def grams_and_norms(W, b, titles, size=1.2, columns=None):
         lower.set(xlim=(0, 1.35), xticks=[0, 1], yticks=shown, ylim=(n + 0.5, 0.5), xlabel="")
     for ax in axes.reshape(rows, 2, columns).swapaxes(1, 2).reshape(-1, 2)[len(titles) :].flat:
         ax.set_axis_off()
-    axes[0, 0].set(xlabel="input", ylabel="output")
-    axes[1, 0].set(xlabel="norm", ylabel="feature")
+    for upper, lower in axes[:, 0].reshape(rows, 2):
+        upper.set(xlabel="input", ylabel="output")
+        lower.set(xlabel="norm", ylabel="feature")
     signed_colorbar(fig, axes[0], "$W^T W$ and $b$", extend="both")
     superposition_colorbar(fig, axes[1])
     return fig

@@ -89,12 +89,6 @@ def density_axis(ax, density):
     ax.minorticks_off()
 
 
-def sparsity_axis(ax, density):
-    """The same, labelled as sparsity S in per cent."""
-    density_axis(ax, density)
-    ax.set_xticks(density, [f"{100 * (1 - p):g}" for p in density])
-
-
 def legend_below(fig, axes, columns, extra=()):
     """All labels of `axes` once, below the figure; extra: pairs (handle, label)."""
     found = {}
