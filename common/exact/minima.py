@@ -19,6 +19,7 @@ from common.parallel import on_all_cores
 SHARPER = 0.01  # share of the accuracy asked for with which stubborn minima are sought
 NOISE = 1e-4  # of the values near a minimum, as a share of the accuracy
 PROMISING = 3  # of the rearrangements of many features, that are minimised
+DEAD = 1e-3  # size up to which an entry of W stores nothing
 GAP = 1e-9  # difference of losses, in units of the cell's scale, from which one minimum is lower
 
 
@@ -119,7 +120,7 @@ def _rearrange(problem, found):
     while len(cell):
         x = rearranged(found.x[cell], problem.density[cell], problem.m)
         if not problem.few:
-            x = _promising(problem, x, cell, found.value[cell])
+            x = _promising(problem, x, cell, found.x[cell])
         ends = problem.minimise(x.flatten(0, 1), cell.repeat(len(x)))
         lower = torch.zeros(len(found.value), dtype=torch.bool)
         for part in torch.arange(len(ends.value)).split(len(cell)):
@@ -127,16 +128,16 @@ def _rearrange(problem, found):
         cell = lower.nonzero()[:, 0]
 
 
-def _promising(problem, x, cell, value):
-    """Of the models x [K, N, d] the PROMISING with the least loss of every cell, but for those of
-    the loss it has, value [N]: [PROMISING, N, d]. (Dead features exchanged are no other model.)"""
+def _promising(problem, x, cell, now):
+    """Of the models x [K, N, d] the PROMISING with the least loss of every cell, but for those with
+    the weights it has, now [N, d] (dead features exchanged): [PROMISING, N, d]."""
 
     def losses(models, one):
         return problem.value_and_gradient(models, one.repeat(len(models)))[0]
 
     loss = torch.stack(list(on_all_cores(losses, x.unbind(1), cell)), 1)
-    loss = torch.where((loss - value).abs() <= GAP, torch.inf, loss)
-    order = loss.argsort(0)[:PROMISING]
+    changed = (x - now)[..., : problem.m * problem.n].abs().amax(-1) > DEAD
+    order = loss.where(changed, torch.inf).argsort(0)[:PROMISING]
     return x.gather(0, order[..., None].expand(-1, -1, x.shape[-1]))
 
 
