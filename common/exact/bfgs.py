@@ -17,7 +17,7 @@ SUFFICIENT = 1e-4  # Armijo: share of the predicted decrease that a step must br
 FIRST_STEP = 0.3  # length of a step from an inverse Hessian that is only a guess
 LONGEST = 1.0  # longest step, so that an early one does not leave the region of interest
 SHORTEST = 1e-10  # steps, in units of the search direction, after which a problem is given up,
-PATIENCE = 1000  # or evaluations in a row (the curvature of biases jumps at 0: 100 are too few)
+PATIENCE = 350  # or evaluations in a row (the curvature of biases jumps at 0: 200 are too few)
 LEAST_GAIN = 1e-13  # none of which lowers the value by this much (values are of order 1)
 
 
